@@ -1,0 +1,18 @@
+//! WHAT TO DO: hooks that give memory back, the runner that calls them, and the report of what it all returned.
+
+mod hook;
+mod job;
+mod need;
+mod periodic;
+mod registry;
+mod report;
+mod runner;
+
+pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
+pub(crate) use need::{Lines, need};
+pub use periodic::{PeriodicCleanup, PeriodicStats};
+pub(crate) use periodic::{periodic_stats, tick};
+pub use registry::CleanupRegistration;
+pub(crate) use registry::Registry;
+pub use report::{CleanupOutcome, CleanupReport, HookOutcome, HookReport};
+pub(crate) use runner::{Host, Order, Runner};

@@ -1,0 +1,239 @@
+//! [`PeriodicCleanup`]: a check every N calls, counted per thread.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::callsite::{CallSites, spread};
+use crate::meter::{self, ring};
+
+/// Every N calls, asks the worker to check whether a cleanup is needed. The caller never waits.
+///
+/// Calls are counted per thread and per site (the name, or else the place of the call), so counting costs no more than a
+/// thread-local; a thread that ends hands its rest over to the others.
+///
+/// ```
+/// use plimsoll::PeriodicCleanup;
+///
+/// for event in 0..1000 {
+///     PeriodicCleanup::every(100).tick();
+///     // handle the event
+/// }
+/// let stats = plimsoll::get_memory_manager().stats();
+/// assert_eq!(stats.periodic[0].requests_total, 10);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is counted until `tick` is called"]
+pub struct PeriodicCleanup {
+    interval_calls: u32,
+    name: Option<&'static str>,
+}
+
+impl PeriodicCleanup {
+    /// A check every `calls` calls; 0 counts as 1.
+    ///
+    /// ```
+    /// static EVENTS: plimsoll::PeriodicCleanup = plimsoll::PeriodicCleanup::every(100);
+    /// EVENTS.tick();
+    /// ```
+    pub const fn every(calls: u32) -> Self {
+        PeriodicCleanup {
+            interval_calls: if calls == 0 { 1 } else { calls },
+            name: None,
+        }
+    }
+
+    /// Names the site. Defaults to file and line of the call to `tick`.
+    ///
+    /// ```
+    /// plimsoll::PeriodicCleanup::every(100).named("events").tick();
+    /// ```
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+}
+
+/// What a periodic site has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PeriodicStats {
+    /// The site's name, or file and line.
+    pub name: String,
+    /// A request every so many calls.
+    pub interval_calls: u32,
+    /// Calls counted: whole rounds of live threads, and everything of threads that have ended.
+    pub calls_total: u64,
+    /// Checks requested.
+    pub requests_total: u64,
+}
+
+/// The shared side of a site.
+struct Site {
+    name: Option<&'static str>,
+    location: &'static Location<'static>,
+    interval_calls: u32,
+    calls_total: AtomicU64,
+    requests_total: AtomicU64,
+    /// Calls that did not fill a round on their own thread.
+    rest_calls: AtomicU64,
+}
+
+impl Site {
+    const fn new(periodic: &PeriodicCleanup, location: &'static Location<'static>) -> Self {
+        Site {
+            name: periodic.name,
+            location,
+            interval_calls: periodic.interval_calls,
+            calls_total: AtomicU64::new(0),
+            requests_total: AtomicU64::new(0),
+            rest_calls: AtomicU64::new(0),
+        }
+    }
+
+    fn full_round(&self) {
+        self.calls_total
+            .fetch_add(u64::from(self.interval_calls), Ordering::Relaxed);
+        self.request();
+    }
+
+    /// Adds calls that were not part of a round of one thread; the rests of many threads make rounds too.
+    fn add_rest(&self, calls: u32) {
+        let (calls, interval) = (u64::from(calls), u64::from(self.interval_calls));
+        self.calls_total.fetch_add(calls, Ordering::Relaxed);
+        let before = self.rest_calls.fetch_add(calls, Ordering::Relaxed);
+        if before / interval != (before + calls) / interval {
+            self.request();
+        }
+    }
+
+    fn request(&self) {
+        self.requests_total.fetch_add(1, Ordering::Relaxed);
+        meter::ring_installed(ring::CHECK);
+    }
+}
+
+const MAX_SITES: usize = 256;
+static SITES: CallSites<Site, MAX_SITES, { 2 * MAX_SITES }> = CallSites::new();
+/// Counts for the sites that did not fit, in rounds of 100.
+static OTHER: Site = Site::new(
+    &PeriodicCleanup::every(100).named("other"),
+    Location::caller(),
+);
+
+const LOCAL_BITS: u32 = 5;
+
+/// One thread's countdown for one site. Two sites that fall on the same place take turns, at the price of a hand-over.
+struct Countdown {
+    key: Cell<usize>,
+    calls_left: Cell<u32>,
+    site: Cell<Option<&'static Site>>,
+}
+
+struct Countdowns([Countdown; 1 << LOCAL_BITS]);
+
+thread_local! {
+    static COUNTDOWNS: Countdowns = const {
+        Countdowns(
+            [const {
+                Countdown {
+                    key: Cell::new(0),
+                    calls_left: Cell::new(0),
+                    site: Cell::new(None),
+                }
+            }; 1 << LOCAL_BITS],
+        )
+    };
+}
+
+impl Countdown {
+    /// Gives the calls of the round that is not full yet to the site.
+    fn hand_over(&self) {
+        if let Some(site) = self.site.take() {
+            self.key.set(0);
+            let calls = site.interval_calls - self.calls_left.get();
+            if calls > 0 {
+                site.add_rest(calls);
+            }
+        }
+    }
+
+    /// A round is full, or the place belongs to another site.
+    #[cold]
+    #[inline(never)]
+    fn turn(&self, key: usize, periodic: &PeriodicCleanup, location: &'static Location<'static>) {
+        if self.key.get() != key {
+            self.hand_over();
+            let site = site_of(key, periodic, location);
+            self.key.set(key);
+            self.site.set(Some(site));
+            self.calls_left.set(site.interval_calls);
+        }
+        let left = self.calls_left.get() - 1;
+        self.calls_left.set(left);
+        if let Some(site) = self.site.get()
+            && left == 0
+        {
+            self.calls_left.set(site.interval_calls);
+            site.full_round();
+        }
+    }
+}
+
+impl Drop for Countdowns {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Countdown::hand_over);
+    }
+}
+
+fn site_of(
+    key: usize,
+    periodic: &PeriodicCleanup,
+    location: &'static Location<'static>,
+) -> &'static Site {
+    SITES
+        .get(key, || Site::new(periodic, location))
+        .unwrap_or(&OTHER)
+}
+
+/// Counts one call at `location`.
+#[inline]
+pub(crate) fn tick(periodic: &PeriodicCleanup, location: &'static Location<'static>) {
+    let key = match periodic.name {
+        Some(name) => name.as_ptr() as usize,
+        None => std::ptr::from_ref(location) as usize,
+    };
+    let counted = COUNTDOWNS.try_with(|countdowns| {
+        let countdown = &countdowns.0[spread(key, LOCAL_BITS)];
+        let left = countdown.calls_left.get();
+        if countdown.key.get() == key && left > 1 {
+            countdown.calls_left.set(left - 1);
+        } else {
+            countdown.turn(key, periodic, location);
+        }
+    });
+    if counted.is_err() {
+        // The thread is ending and has handed over already.
+        site_of(key, periodic, location).add_rest(1);
+    }
+}
+
+/// What all sites have counted.
+pub(crate) fn periodic_stats() -> Vec<PeriodicStats> {
+    let other =
+        std::iter::once(&OTHER).filter(|other| other.calls_total.load(Ordering::Relaxed) > 0);
+    SITES
+        .iter()
+        .chain(other)
+        .map(|site| PeriodicStats {
+            name: match site.name {
+                Some(name) => name.to_owned(),
+                None => format!("{}:{}", site.location.file(), site.location.line()),
+            },
+            interval_calls: site.interval_calls,
+            calls_total: site.calls_total.load(Ordering::Relaxed),
+            requests_total: site.requests_total.load(Ordering::Relaxed),
+        })
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! The hooks that are registered now.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use crate::cleanup::CleanupHook;
+use crate::sys::fork::Snapshot;
+
+/// A registered hook. Name and priority are asked for once, at registration.
+pub(crate) struct Entry {
+    id: u64,
+    pub(crate) hook: Box<dyn CleanupHook>,
+    pub(crate) name: String,
+    pub(crate) priority: i32,
+    /// Set while a runner is inside the hook, also after that runner was given up.
+    pub(crate) running: AtomicBool,
+    /// How often it ran past its deadline.
+    pub(crate) timeouts_total: AtomicU64,
+}
+
+/// All registered hooks, highest priority first, then in the order of registration.
+pub(crate) struct Registry {
+    entries: Snapshot<Vec<Arc<Entry>>>,
+    last_id: AtomicU64,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Registry {
+            entries: Snapshot::new(Vec::new()),
+            last_id: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn register(self: &Arc<Self>, hook: Box<dyn CleanupHook>) -> CleanupRegistration {
+        let entry = Arc::new(Entry {
+            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
+            name: hook.name().to_owned(),
+            priority: hook.priority(),
+            hook,
+            running: AtomicBool::new(false),
+            timeouts_total: AtomicU64::new(0),
+        });
+        let id = entry.id;
+        self.entries.update(|entries| {
+            let position = entries.partition_point(|other| other.priority >= entry.priority);
+            let mut entries = entries.clone();
+            entries.insert(position, entry);
+            (entries, ())
+        });
+        CleanupRegistration {
+            id,
+            registry: Arc::downgrade(self),
+        }
+    }
+
+    /// The hooks as of now, in the order in which they run.
+    pub(crate) fn entries(&self) -> Arc<Vec<Arc<Entry>>> {
+        self.entries.load()
+    }
+
+    fn unregister(&self, id: u64) {
+        // The removed entry leaves the lock inside the result: its hook's drop is user code.
+        let _removed = self.entries.update(|entries| {
+            let (gone, kept) = entries
+                .iter()
+                .cloned()
+                .partition(|entry: &Arc<Entry>| entry.id == id);
+            let gone: Vec<_> = gone;
+            (kept, gone)
+        });
+    }
+}
+
+/// Keeps a hook registered; dropping it unregisters the hook.
+///
+/// A cleanup that is under way may still be inside the hook after that. `std::mem::forget` keeps the hook for good.
+///
+/// ```
+/// use plimsoll::{CleanupFn, get_memory_manager};
+///
+/// let registration = get_memory_manager().register_cleanup(CleanupFn::new("cache", |_| 0u64));
+/// drop(registration);
+/// assert!(get_memory_manager().force_cleanup().hooks.is_empty());
+/// ```
+#[must_use = "dropping the registration unregisters the hook"]
+pub struct CleanupRegistration {
+    id: u64,
+    registry: Weak<Registry>,
+}
+
+impl Drop for CleanupRegistration {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.unregister(self.id);
+        }
+    }
+}
+
+impl fmt::Debug for CleanupRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CleanupRegistration")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cleanup::CleanupFn;
+
+    #[test]
+    fn higher_priorities_come_first_and_equals_in_order_of_registration() {
+        let registry = Arc::new(Registry::new());
+        let register = |name: &str, priority| {
+            registry.register(Box::new(CleanupFn::new(name, |_| ()).priority(priority)))
+        };
+        let _low = register("low", -1);
+        let first = register("first", 0);
+        let _high = register("high", 5);
+        let _second = register("second", 0);
+        let names =
+            || -> Vec<String> { registry.entries().iter().map(|e| e.name.clone()).collect() };
+        assert_eq!(names(), ["high", "first", "second", "low"]);
+        drop(first);
+        assert_eq!(names(), ["high", "second", "low"]);
+    }
+
+    #[test]
+    fn a_hook_may_register_and_unregister_while_it_is_dropped() {
+        struct Chatty(Arc<Registry>);
+        impl Drop for Chatty {
+            fn drop(&mut self) {
+                drop(
+                    self.0
+                        .register(Box::new(CleanupFn::new("last words", |_| ()))),
+                );
+            }
+        }
+        let registry = Arc::new(Registry::new());
+        let chatty = Chatty(Arc::clone(&registry));
+        let registration = registry.register(Box::new(CleanupFn::new("chatty", move |_| {
+            let _ = &chatty;
+        })));
+        drop(registration);
+        assert!(registry.entries().is_empty());
+    }
+}

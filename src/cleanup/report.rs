@@ -1,0 +1,196 @@
+//! [`CleanupReport`]: what a cleanup did, and what it really returned.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::bytes::ByteSize;
+use crate::cleanup::CleanupReason;
+use crate::usage::Usage;
+
+/// What a cleanup did: measured before and after, with each hook's claim beside what was measured.
+///
+/// ```
+/// let report = plimsoll::get_memory_manager().force_cleanup();
+/// println!("{report}");
+/// assert_eq!(report.reason, Some(plimsoll::CleanupReason::Forced));
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct CleanupReport {
+    /// How it ended.
+    pub outcome: CleanupOutcome,
+    /// Why it ran; `None` when it was not needed.
+    pub reason: Option<CleanupReason>,
+    /// Usage before the first hook.
+    pub before: Usage,
+    /// Usage after the purge.
+    pub after: Usage,
+    /// One entry per registered hook that was due, in the order in which they ran.
+    pub hooks: Vec<HookReport>,
+    /// Whether the allocator gave its unused pages back; `false` without jemalloc.
+    pub purged: bool,
+    /// Bytes freed but kept in other threads' caches, where a purge does not reach; `None` without jemalloc.
+    pub thread_cache_bytes: Option<u64>,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl CleanupReport {
+    /// What the kernel got back: RSS before minus after. Negative when the process grew meanwhile.
+    pub fn returned_bytes(&self) -> i64 {
+        self.before.rss_bytes as i64 - self.after.rss_bytes as i64
+    }
+
+    /// A report of something that did not run.
+    pub(crate) fn not_run(
+        outcome: CleanupOutcome,
+        reason: Option<CleanupReason>,
+        now: Usage,
+    ) -> Self {
+        CleanupReport {
+            outcome,
+            reason,
+            before: now,
+            after: now,
+            hooks: Vec::new(),
+            purged: false,
+            thread_cache_bytes: now.heap.map(|heap| heap.thread_cache_bytes),
+            duration_ms: 0,
+        }
+    }
+}
+
+/// How a cleanup ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum CleanupOutcome {
+    /// Usage is below the High line and has not grown past the threshold: nothing was done.
+    NotNeeded,
+    /// It ran to its end; each hook's own outcome is in its entry.
+    Cleaned,
+    /// The caller's wait ended first. The cleanup goes on; the figures are those of the moment.
+    TimedOut,
+    /// Asked for from inside a hook: the cleanup that is under way is the answer.
+    InsideHook,
+    /// The runner's thread could not be started.
+    Unavailable,
+}
+
+/// What one hook did.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct HookReport {
+    /// The hook's name.
+    pub name: String,
+    /// How its call ended.
+    pub outcome: HookOutcome,
+    /// What it said it could free, before it ran.
+    pub estimated_bytes: Option<u64>,
+    /// What it said it freed.
+    pub claimed_bytes: Option<u64>,
+    /// What the runner's thread freed during the call. Memory that the hook handed to another thread to free is not in it.
+    pub freed_bytes: Option<u64>,
+    /// What the runner's thread allocated during the call.
+    pub allocated_bytes: Option<u64>,
+    /// By how much the whole process's active heap shrank during the call (negative: grew). Everybody's traffic is in it.
+    pub process_freed_bytes: Option<i64>,
+    /// How long the call took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How the call of a hook ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum HookOutcome {
+    /// It returned.
+    Completed,
+    /// It panicked, with this message.
+    Panicked(String),
+    /// It had not returned at its deadline, and was left behind.
+    TimedOut,
+    /// It was not called, because an earlier call of it has not returned yet.
+    StillRunning,
+    /// It was not called, because the time was up.
+    Skipped,
+}
+
+impl HookReport {
+    /// An entry for a hook that did not return a result.
+    pub(crate) fn without_result(name: &str, outcome: HookOutcome, duration: Duration) -> Self {
+        HookReport {
+            name: name.to_owned(),
+            outcome,
+            estimated_bytes: None,
+            claimed_bytes: None,
+            freed_bytes: None,
+            allocated_bytes: None,
+            process_freed_bytes: None,
+            duration_ms: duration.as_millis() as u64,
+        }
+    }
+}
+
+/// `forced cleanup: RSS 210.3 MiB -> 98.1 MiB (112.2 MiB returned) in 12 ms`, then a line per hook.
+impl fmt::Display for CleanupReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(reason) = self.reason else {
+            return write!(f, "no cleanup needed: {}", self.after);
+        };
+        let returned = self.returned_bytes();
+        write!(
+            f,
+            "{reason} cleanup{}: RSS {} -> {} ({}{} returned) in {} ms",
+            match self.outcome {
+                CleanupOutcome::NotNeeded | CleanupOutcome::Cleaned => "",
+                CleanupOutcome::TimedOut => ", still under way",
+                CleanupOutcome::InsideHook => ", asked for inside a hook",
+                CleanupOutcome::Unavailable => ", not run: no thread for it",
+            },
+            ByteSize::bytes(self.before.rss_bytes),
+            ByteSize::bytes(self.after.rss_bytes),
+            if returned < 0 { "-" } else { "" },
+            ByteSize::bytes(returned.unsigned_abs()),
+            self.duration_ms,
+        )?;
+        if let Some(kept) = self.thread_cache_bytes.filter(|&kept| kept > 0) {
+            write!(f, "; {} stay in thread caches", ByteSize::bytes(kept))?;
+        }
+        for hook in &self.hooks {
+            write!(f, "\n  {hook}")?;
+        }
+        Ok(())
+    }
+}
+
+/// `event cache: completed in 3 ms, freed 96.0 MiB, claimed 90.0 MiB`
+impl fmt::Display for HookReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match &self.outcome {
+            HookOutcome::Completed => write!(f, "completed in {} ms", self.duration_ms)?,
+            HookOutcome::Panicked(message) => write!(f, "panicked: {message}")?,
+            HookOutcome::TimedOut => write!(f, "timed out after {} ms", self.duration_ms)?,
+            HookOutcome::StillRunning => f.write_str("still in an earlier call")?,
+            HookOutcome::Skipped => f.write_str("skipped, no time left")?,
+        }
+        if let Some(freed) = self.freed_bytes {
+            write!(f, ", freed {}", ByteSize::bytes(freed))?;
+        }
+        if let Some(claimed) = self.claimed_bytes {
+            write!(f, ", claimed {}", ByteSize::bytes(claimed))?;
+        }
+        Ok(())
+    }
+}

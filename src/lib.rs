@@ -1,0 +1,38 @@
+//! Memory management inside long-running services.
+
+mod bytes;
+mod callsite;
+mod cleanup;
+mod explain;
+mod manager;
+mod meter;
+mod pressure;
+mod reading;
+mod scope;
+mod sys;
+mod usage;
+
+pub use bytes::{ByteSize, ParseByteSizeError};
+pub use cleanup::{
+    ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
+    CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
+};
+pub use explain::{Finding, Severity};
+pub use manager::{
+    BuildError, ENVIRONMENT, EnvironmentVariable, InstallError, ManagerStats, MemoryManager,
+    MemoryManagerBuilder, get_memory_manager,
+};
+pub use meter::thread_idle;
+pub use pressure::PressureLevel;
+pub use scope::{LimitExceeded, MemoryLimit, OnExceed, ScopeGuard, ScopeReport, Site, checkpoint};
+#[cfg(feature = "jemalloc")]
+pub use sys::Jemalloc;
+pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
+
+/// What the attributes expand to. Not for direct use; may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::cleanup::PeriodicCleanup;
+    pub use crate::manager::{enter, limited, tick};
+    pub use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site};
+}

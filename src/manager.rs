@@ -1,0 +1,164 @@
+//! [`MemoryManager`]: the only place where the rooms meet.
+
+mod builder;
+mod config;
+mod entry;
+mod environment;
+mod findings;
+mod global;
+mod shared;
+mod stats;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
+pub use entry::{enter, limited, tick};
+pub use environment::{ENVIRONMENT, EnvironmentVariable};
+pub use global::get_memory_manager;
+pub use stats::ManagerStats;
+
+use crate::cleanup::{CleanupHook, CleanupReason, CleanupRegistration, CleanupReport};
+use crate::explain::Finding;
+use crate::meter::ring;
+use crate::pressure::PressureLevel;
+use crate::usage::Usage;
+use shared::Shared;
+
+/// Knows how much memory the process uses and out of how much, and gives memory back.
+///
+/// Most programs use the one of the process, [`get_memory_manager`]. A manager has two threads, `plimsoll-worker` (takes
+/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges). Dropping a manager that is not installed
+/// ends them; a runner that is inside a hook at that moment ends by itself when the hook returns.
+///
+/// ```
+/// use plimsoll::{ByteSize, MemoryManager};
+///
+/// let manager = MemoryManager::builder().limit(ByteSize::mib(512)).build()?;
+/// assert_eq!(manager.usage().limit.bytes, Some(512 << 20));
+/// # Ok::<(), plimsoll::BuildError>(())
+/// ```
+pub struct MemoryManager {
+    shared: Arc<Shared>,
+}
+
+impl MemoryManager {
+    /// Starts building one; what is not set comes from the environment, and else from the defaults.
+    ///
+    /// ```
+    /// let manager = plimsoll::MemoryManager::builder().max_memory_percent(75.0).build()?;
+    /// # Ok::<(), plimsoll::BuildError>(())
+    /// ```
+    pub fn builder() -> MemoryManagerBuilder {
+        MemoryManagerBuilder::new()
+    }
+
+    /// How much memory is used, out of how much. Costs a few microseconds, allocates nothing, and waits for no hook.
+    ///
+    /// The first call in a forked child opens its own instruments and starts its own threads, which does allocate.
+    ///
+    /// ```
+    /// println!("{}", plimsoll::get_memory_manager().usage());
+    /// ```
+    pub fn usage(&self) -> Usage {
+        self.shared.usage()
+    }
+
+    /// Cleans up if usage is above the High line, or if RSS grew past the threshold since the last cleanup.
+    ///
+    /// Above the line hooks run and then the allocator gives its unused pages back; growth below the line does only the
+    /// latter (a cache that warms up must not empty itself). Waits as [`force_cleanup`](Self::force_cleanup) does.
+    ///
+    /// ```
+    /// use plimsoll::{CleanupOutcome, get_memory_manager};
+    ///
+    /// let report = get_memory_manager().check_and_cleanup();
+    /// assert_eq!(report.outcome, CleanupOutcome::NotNeeded);
+    /// ```
+    pub fn check_and_cleanup(&self) -> CleanupReport {
+        self.shared.check_and_cleanup()
+    }
+
+    /// Runs all hooks and purges, whatever the usage; waits for it, but not past the cleanup deadline. Then the report says
+    /// [`TimedOut`](crate::CleanupOutcome::TimedOut) and the cleanup goes on without the caller.
+    ///
+    /// Safe to call with locks held that a hook wants: that hook times out, the others and the purge still run. From inside
+    /// a hook it returns at once.
+    ///
+    /// ```
+    /// let report = plimsoll::get_memory_manager().force_cleanup();
+    /// println!("{} bytes returned", report.returned_bytes());
+    /// ```
+    pub fn force_cleanup(&self) -> CleanupReport {
+        self.shared.cleanup(CleanupReason::Forced)
+    }
+
+    /// As [`force_cleanup`](Self::force_cleanup), but returns at once; requests that arrive together share a cleanup.
+    ///
+    /// ```
+    /// plimsoll::get_memory_manager().request_cleanup();
+    /// ```
+    pub fn request_cleanup(&self) {
+        self.shared.threads();
+        self.shared.bell.ring(ring::CLEAN);
+    }
+
+    /// Registers something that can give memory back, for as long as the registration lives.
+    ///
+    /// ```
+    /// use plimsoll::{CleanupFn, get_memory_manager};
+    ///
+    /// let registration = get_memory_manager().register_cleanup(CleanupFn::new("cache", |_| 0u64));
+    /// assert_eq!(get_memory_manager().stats().hooks, ["cache"]);
+    /// ```
+    pub fn register_cleanup(&self, hook: impl CleanupHook + 'static) -> CleanupRegistration {
+        self.shared.registry.register(Box::new(hook))
+    }
+
+    /// How close to the limit the process is, as of the worker's last look. One atomic load.
+    ///
+    /// ```
+    /// let pressure = plimsoll::get_memory_manager().pressure();
+    /// ```
+    #[inline]
+    pub fn pressure(&self) -> PressureLevel {
+        self.shared.level.get()
+    }
+
+    /// Usage, the lines in force, and what was done so far.
+    ///
+    /// ```
+    /// let stats = plimsoll::get_memory_manager().stats();
+    /// assert_eq!(stats.max_memory_percent, 80.0);
+    /// println!("{} cleanups so far", stats.cleanups_total);
+    /// ```
+    pub fn stats(&self) -> ManagerStats {
+        stats::collect(&self.shared)
+    }
+
+    /// What is wrong with this set-up, worst first; empty when all is well.
+    ///
+    /// ```
+    /// for finding in plimsoll::get_memory_manager().findings() {
+    ///     eprintln!("{finding}");
+    /// }
+    /// ```
+    pub fn findings(&self) -> Vec<Finding> {
+        findings::collect(&self.shared)
+    }
+}
+
+impl fmt::Debug for MemoryManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryManager")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for MemoryManager {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}

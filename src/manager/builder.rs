@@ -1,0 +1,374 @@
+//! [`MemoryManagerBuilder`]: settings, checked once.
+
+use std::fmt;
+use std::panic::Location;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::bytes::ByteSize;
+use crate::cleanup::Lines;
+use crate::explain::{Finding, Severity};
+use crate::manager::MemoryManager;
+use crate::manager::config::Config;
+use crate::manager::shared::Shared;
+use crate::manager::{environment, global};
+use crate::usage::{Gauge, LimitSetting, LimitSource};
+
+/// Builds a [`MemoryManager`]. What is not set here comes from the [environment](crate::ENVIRONMENT), and else from the
+/// defaults.
+///
+/// ```
+/// use plimsoll::{ByteSize, MemoryManager};
+///
+/// let manager = MemoryManager::builder()
+///     .limit(ByteSize::gib(1))
+///     .max_memory_percent(75.0)
+///     .cleanup_threshold(ByteSize::mib(50))
+///     .build()?;
+/// # Ok::<(), plimsoll::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing happens until `build` or `install`"]
+pub struct MemoryManagerBuilder {
+    settings: Settings,
+}
+
+/// What was said so far; `None` leaves it to the environment and the defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Settings {
+    pub(super) limit: Option<LimitSetting>,
+    pub(super) max_memory_percent: Option<f64>,
+    pub(super) cleanup_threshold: Option<ByteSize>,
+    pub(super) cleanup_deadline: Option<Duration>,
+}
+
+impl Settings {
+    pub(super) fn limit_from_environment(&mut self, size: ByteSize) {
+        self.limit.get_or_insert(LimitSetting {
+            bytes: size.as_u64(),
+            source: LimitSource::Environment,
+        });
+    }
+}
+
+impl MemoryManagerBuilder {
+    pub(super) fn new() -> Self {
+        MemoryManagerBuilder::default()
+    }
+
+    /// How much this process may use. A cgroup's limit still holds beside it: the level with the least headroom binds.
+    /// Defaults to `PLIMSOLL_MEMORY_LIMIT`, else to the cgroup's limit, else to host memory.
+    ///
+    /// A limit above host memory counts as host memory, and is a finding.
+    ///
+    /// # Errors
+    /// `build` refuses 0.
+    pub fn limit(mut self, limit: ByteSize) -> Self {
+        self.settings.limit = Some(LimitSetting {
+            bytes: limit.as_u64(),
+            source: LimitSource::Builder,
+        });
+        self
+    }
+
+    /// The High line in percent of the limit: above it [`check_and_cleanup`](MemoryManager::check_and_cleanup) cleans up.
+    /// Defaults to `PLIMSOLL_MAX_MEMORY_PERCENT`, else to 80.
+    ///
+    /// # Errors
+    /// `build` refuses what is not above 0 and at most 100.
+    pub fn max_memory_percent(mut self, percent: f64) -> Self {
+        self.settings.max_memory_percent = Some(percent);
+        self
+    }
+
+    /// The growth of RSS since the last cleanup after which the next is due. Defaults to `PLIMSOLL_CLEANUP_THRESHOLD`, else
+    /// to 100 MiB.
+    ///
+    /// # Errors
+    /// `build` refuses a threshold above a limit that was set beside it.
+    pub fn cleanup_threshold(mut self, growth: ByteSize) -> Self {
+        self.settings.cleanup_threshold = Some(growth);
+        self
+    }
+
+    /// How long a cleanup, and whoever waits for it, may take; each hook gets a quarter. Defaults to
+    /// `PLIMSOLL_CLEANUP_DEADLINE_MS`, else to 4 seconds.
+    ///
+    /// # Errors
+    /// `build` refuses less than a millisecond and more than an hour.
+    pub fn cleanup_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.cleanup_deadline = Some(deadline);
+        self
+    }
+
+    /// Builds a manager and starts its threads.
+    ///
+    /// # Errors
+    /// A setting, or an environment variable, that makes no sense: names it and what is accepted.
+    pub fn build(mut self) -> Result<MemoryManager, BuildError> {
+        match environment::fill(&mut self.settings).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(open(self.settings.check()?)),
+        }
+    }
+
+    /// Builds a manager and makes it the one of the process, which [`get_memory_manager`](crate::get_memory_manager) returns.
+    ///
+    /// ```
+    /// use plimsoll::{ByteSize, MemoryManager, get_memory_manager};
+    ///
+    /// let manager = MemoryManager::builder().limit(ByteSize::mib(512)).install()?;
+    /// assert!(std::ptr::eq(manager, get_memory_manager()));
+    /// # Ok::<(), plimsoll::InstallError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Like `build`; or the process has one already, installed earlier or made by the first use. Then the error gives the
+    /// new manager back and names the place that was first.
+    #[track_caller]
+    pub fn install(self) -> Result<&'static MemoryManager, InstallError> {
+        global::install(self.build()?, Location::caller())
+    }
+
+    /// Never fails: what is wrong with the environment becomes a finding, and a default takes its place.
+    pub(super) fn build_whatever_it_takes(mut self) -> MemoryManager {
+        let errors = environment::fill(&mut self.settings);
+        let mut config = self.settings.check().unwrap_or_else(|error| {
+            let mut config = Config::DEFAULT;
+            config.findings.push(environment_finding(&error));
+            config
+        });
+        config
+            .findings
+            .extend(errors.iter().map(environment_finding));
+        open(config)
+    }
+}
+
+fn environment_finding(error: &BuildError) -> Finding {
+    tracing::error!(%error, "plimsoll: a setting was ignored");
+    Finding::new(
+        "environment-ignored",
+        Severity::Error,
+        error.to_string(),
+        "the default is in force instead; correct the variable and restart",
+    )
+}
+
+impl Settings {
+    fn check(self) -> Result<Config, BuildError> {
+        let default = Config::DEFAULT;
+        let percent = self
+            .max_memory_percent
+            .unwrap_or(default.lines.max_memory_percent);
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err(BuildError::PercentOutOfRange { percent });
+        }
+        let deadline = self.cleanup_deadline.unwrap_or(default.cleanup_deadline);
+        if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&deadline) {
+            return Err(BuildError::DeadlineOutOfRange { deadline });
+        }
+        if let Some(limit) = self.limit {
+            if limit.bytes == 0 {
+                return Err(BuildError::ZeroLimit);
+            }
+            if let Some(threshold) = self.cleanup_threshold.filter(|t| t.as_u64() > limit.bytes) {
+                return Err(BuildError::ThresholdAboveLimit {
+                    threshold,
+                    limit: ByteSize::bytes(limit.bytes),
+                });
+            }
+        }
+        Ok(Config {
+            limit: self.limit,
+            lines: Lines {
+                max_memory_percent: percent,
+                cleanup_threshold_bytes: self
+                    .cleanup_threshold
+                    .map_or(default.lines.cleanup_threshold_bytes, ByteSize::as_u64),
+            },
+            cleanup_deadline: deadline,
+            findings: Vec::new(),
+        })
+    }
+}
+
+fn open(mut config: Config) -> MemoryManager {
+    let gauge = Gauge::open(Path::new("/"), config.limit);
+    if let (Some(limit), Some(host)) = (config.limit, gauge.host_total_bytes())
+        && limit.bytes > host
+    {
+        config.findings.push(Finding::new(
+            "limit-clamped",
+            Severity::Warning,
+            format!(
+                "the limit of {} ({}) is above host memory",
+                ByteSize::bytes(limit.bytes),
+                limit.source
+            ),
+            format!(
+                "{} counts instead; set a limit below that",
+                ByteSize::bytes(host)
+            ),
+        ));
+    }
+    MemoryManager {
+        shared: Shared::start(config, gauge),
+    }
+}
+
+/// A setting that makes no sense.
+///
+/// ```
+/// use plimsoll::{BuildError, ByteSize, MemoryManager};
+///
+/// let error = MemoryManager::builder().limit(ByteSize::bytes(0)).build().unwrap_err();
+/// assert!(matches!(error, BuildError::ZeroLimit));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A limit of 0.
+    ZeroLimit,
+    /// A High line that is not above 0 and at most 100 percent.
+    PercentOutOfRange {
+        /// The value.
+        percent: f64,
+    },
+    /// A threshold that can't be reached under the limit set beside it.
+    ThresholdAboveLimit {
+        /// The threshold.
+        threshold: ByteSize,
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// A deadline that is not between a millisecond and an hour.
+    DeadlineOutOfRange {
+        /// The value.
+        deadline: Duration,
+    },
+    /// An environment variable that can't be read.
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be accepted.
+        accepted: &'static str,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::ZeroLimit => {
+                f.write_str("a memory limit of 0 leaves no room to run; set one above 0, or none to use the cgroup's")
+            }
+            BuildError::PercentOutOfRange { percent } => write!(
+                f,
+                "max_memory_percent is {percent}, and must be above 0 and at most 100"
+            ),
+            BuildError::ThresholdAboveLimit { threshold, limit } => write!(
+                f,
+                "a cleanup threshold of {threshold} can't be reached under the limit of {limit}; set one below it"
+            ),
+            BuildError::DeadlineOutOfRange { deadline } => write!(
+                f,
+                "a cleanup deadline of {deadline:?} is not between 1 ms and 1 hour"
+            ),
+            BuildError::Environment {
+                variable,
+                value,
+                accepted,
+            } => write!(f, "{variable}={value:?} is not {accepted}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Why a manager could not be installed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// It could not even be built.
+    Build(BuildError),
+    /// The process has one already.
+    AlreadyInUse {
+        /// The manager that was to be installed; it works, for whoever keeps it.
+        manager: Box<MemoryManager>,
+        /// The call that installed or first used the one of the process.
+        first: &'static Location<'static>,
+    },
+}
+
+impl From<BuildError> for InstallError {
+    fn from(error: BuildError) -> Self {
+        InstallError::Build(error)
+    }
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InstallError::Build(error) => error.fmt(f),
+            InstallError::AlreadyInUse { first, .. } => write!(
+                f,
+                "the process has a memory manager since {first}; install yours before that"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InstallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_guides() {
+        let config = Settings::default().check().unwrap();
+        assert_eq!(config.limit, None);
+        assert_eq!(config.lines.max_memory_percent, 80.0);
+        assert_eq!(config.lines.cleanup_threshold_bytes, 100 * 1024 * 1024);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_value() {
+        let builder = MemoryManager::builder;
+        let table = [
+            (builder().limit(ByteSize::bytes(0)), "limit of 0"),
+            (builder().max_memory_percent(f64::NAN), "NaN"),
+            (builder().max_memory_percent(0.0), "is 0"),
+            (builder().max_memory_percent(-1.0), "-1"),
+            (builder().max_memory_percent(100.5), "100.5"),
+            (builder().max_memory_percent(f64::INFINITY), "inf"),
+            (builder().cleanup_deadline(Duration::ZERO), "0ns"),
+            (
+                builder().cleanup_deadline(Duration::MAX),
+                "s is not between",
+            ),
+            (
+                builder()
+                    .limit(ByteSize::mib(64))
+                    .cleanup_threshold(ByteSize::mib(65)),
+                "65.0 MiB can't be reached under the limit of 64.0 MiB",
+            ),
+        ];
+        for (builder, part) in table {
+            let error = builder.settings.check().unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_edges_are_accepted() {
+        let builder = MemoryManager::builder()
+            .limit(ByteSize::bytes(1))
+            .cleanup_threshold(ByteSize::bytes(1))
+            .max_memory_percent(100.0)
+            .cleanup_deadline(Duration::from_millis(1));
+        assert!(builder.settings.check().is_ok());
+    }
+}

@@ -1,0 +1,124 @@
+//! What can be wrong with a set-up, looked for one by one.
+
+use std::sync::atomic::Ordering;
+
+use crate::bytes::ByteSize;
+use crate::explain::{Finding, Severity};
+use crate::manager::shared::Shared;
+use crate::sys::jemalloc;
+
+pub(super) fn collect(shared: &Shared) -> Vec<Finding> {
+    let mut findings = shared.config.findings.clone();
+    findings.extend(allocator());
+    findings.extend(panic_strategy());
+    findings.extend(limits(shared));
+    findings.extend(readings(shared));
+    findings.extend(hooks(shared));
+    findings.extend(threads(shared));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+fn allocator() -> Option<Finding> {
+    (!jemalloc::is_global()).then(|| {
+        Finding::new(
+            "not-measured",
+            Severity::Warning,
+            "jemalloc is not the global allocator: heap figures are unknown, scopes measure nothing and no limit fires",
+            if cfg!(feature = "jemalloc") {
+                "put `#[global_allocator] static A: plimsoll::Jemalloc = plimsoll::Jemalloc;` into the binary"
+            } else {
+                "build with the feature `jemalloc`, and make `plimsoll::Jemalloc` the binary's global allocator"
+            },
+        )
+    })
+}
+
+fn panic_strategy() -> Option<Finding> {
+    cfg!(panic = "abort").then(|| {
+        Finding::new(
+            "panic-abort",
+            Severity::Warning,
+            "with panic = \"abort\" a cleanup hook that panics ends the process",
+            "build with panic = \"unwind\", or make sure that no hook panics",
+        )
+    })
+}
+
+fn limits(shared: &Shared) -> Option<Finding> {
+    let usage = shared.usage();
+    if usage.limit.bytes.is_none() {
+        return Some(Finding::new(
+            "limit-unknown",
+            Severity::Error,
+            "no memory limit is known: there is no percentage and no High line",
+            "set PLIMSOLL_MEMORY_LIMIT, or make /proc and the cgroup's files readable",
+        ));
+    }
+    let set = shared.config.limit?;
+    let found = usage
+        .limit
+        .bytes
+        .filter(|&found| found < set.bytes && usage.limit.source != set.source)?;
+    Some(Finding::new(
+        "limit-above-cgroup",
+        Severity::Warning,
+        format!(
+            "the limit of {} ({}) is above the {} of {}, which the kernel enforces",
+            ByteSize::bytes(set.bytes),
+            set.source,
+            ByteSize::bytes(found),
+            usage.limit.source
+        ),
+        "the lower one binds; lower yours, or raise the container's",
+    ))
+}
+
+fn readings(shared: &Shared) -> Vec<Finding> {
+    shared
+        .gauge()
+        .problems()
+        .into_iter()
+        .map(|problem| {
+            Finding::new(
+                "reading-failed",
+                Severity::Error,
+                problem,
+                "what depends on it is unknown until it can be read again",
+            )
+        })
+        .collect()
+}
+
+fn hooks(shared: &Shared) -> Vec<Finding> {
+    shared
+        .registry
+        .entries()
+        .iter()
+        .filter_map(|entry| {
+            let timeouts = entry.timeouts_total.load(Ordering::Relaxed);
+            if timeouts == 0 {
+                return None;
+            }
+            let stuck = entry.running.load(Ordering::Acquire);
+            let state = if stuck { ", and has not returned" } else { "" };
+            Some(Finding::new(
+                "hook-late",
+                if stuck { Severity::Error } else { Severity::Warning },
+                format!("cleanup hook {:?} ran past its deadline {timeouts} times{state}", entry.name),
+                "make it return by request.deadline; while it has not returned it is not called again",
+            ))
+        })
+        .collect()
+}
+
+fn threads(shared: &Shared) -> Option<Finding> {
+    (!shared.threads().has_worker()).then(|| {
+        Finding::new(
+            "no-worker",
+            Severity::Error,
+            "the worker's thread can't be started: slow facts grow old and requests are not answered",
+            "raise the process's limit of threads",
+        )
+    })
+}

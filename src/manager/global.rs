@@ -1,0 +1,81 @@
+//! The manager of the process.
+
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::manager::builder::InstallError;
+use crate::manager::{MemoryManager, MemoryManagerBuilder};
+use crate::meter;
+use crate::sys::fork;
+
+struct Installed {
+    manager: Box<MemoryManager>,
+    first: &'static Location<'static>,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+/// The memory manager of this process: the installed one, else one made from the environment on first use.
+///
+/// Never fails: with a bad environment it starts with defaults, and the error is a finding and a log line.
+///
+/// ```
+/// let manager = plimsoll::get_memory_manager();
+/// println!("{}", manager.usage());
+/// manager.force_cleanup();
+/// ```
+#[track_caller]
+pub fn get_memory_manager() -> &'static MemoryManager {
+    match INSTALLED.get() {
+        Some(installed) => &installed.manager,
+        None => make(Location::caller()),
+    }
+}
+
+#[cold]
+fn make(first: &'static Location<'static>) -> &'static MemoryManager {
+    // Built outside of the cell: whoever comes second throws its own away instead of waiting.
+    let manager = MemoryManagerBuilder::new().build_whatever_it_takes();
+    match install(manager, first) {
+        Ok(manager) => manager,
+        Err(_) => get_memory_manager(),
+    }
+}
+
+pub(super) fn install(
+    manager: MemoryManager,
+    first: &'static Location<'static>,
+) -> Result<&'static MemoryManager, InstallError> {
+    let manager = Box::new(manager);
+    match INSTALLED.set(Installed { manager, first }) {
+        Ok(()) => {
+            let manager = get_memory_manager();
+            meter::set_starter(start_listener);
+            meter::install(&manager.shared.bell);
+            Ok(manager)
+        }
+        Err(Installed { manager, .. }) => Err(InstallError::AlreadyInUse {
+            manager,
+            first: INSTALLED.get().map_or(first, |installed| installed.first),
+        }),
+    }
+}
+
+/// A scope or counter rang and nobody listens: makes the manager, or starts its threads in a forked child. Not on the caller's
+/// thread, and once per process.
+pub(super) fn start_listener() {
+    static STARTED_IN: AtomicU64 = AtomicU64::new(0);
+    let generation = fork::generation() + 1;
+    if STARTED_IN.swap(generation, Ordering::AcqRel) == generation {
+        return;
+    }
+    let started = std::thread::Builder::new()
+        .name("plimsoll-start".to_owned())
+        .spawn(|| {
+            get_memory_manager().shared.threads();
+        });
+    if started.is_err() {
+        STARTED_IN.store(0, Ordering::Release);
+    }
+}

@@ -1,0 +1,53 @@
+//! [`ManagerStats`]: what was done so far, and by which lines.
+
+use std::sync::atomic::Ordering;
+
+use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
+use crate::manager::shared::Shared;
+use crate::pressure::PressureLevel;
+use crate::usage::Usage;
+
+/// Usage, the lines in force, and what was done so far.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ManagerStats {
+    /// Usage now.
+    pub usage: Usage,
+    /// The level as of the last look.
+    pub pressure: PressureLevel,
+    /// The High line in percent of the limit.
+    pub max_memory_percent: f64,
+    /// Growth of RSS after which a cleanup is due.
+    pub cleanup_threshold_bytes: u64,
+    /// RSS after the last cleanup, or at the start: growth counts from here.
+    pub rss_at_last_cleanup_bytes: u64,
+    /// Cleanups that ran.
+    pub cleanups_total: u64,
+    /// The last one.
+    pub last_cleanup: Option<CleanupReport>,
+    /// Names of the registered hooks, in the order in which they run.
+    pub hooks: Vec<String>,
+    /// What the periodic sites of the process have counted.
+    pub periodic: Vec<PeriodicStats>,
+}
+
+pub(super) fn collect(shared: &Shared) -> ManagerStats {
+    let last_cleanup = shared.last_cleanup.load();
+    ManagerStats {
+        usage: shared.usage(),
+        pressure: shared.level.get(),
+        max_memory_percent: shared.config.lines.max_memory_percent,
+        cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,
+        rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
+        cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
+        last_cleanup: last_cleanup.as_deref().cloned(),
+        hooks: shared
+            .registry
+            .entries()
+            .iter()
+            .map(|entry| entry.name.clone())
+            .collect(),
+        periodic: periodic_stats(),
+    }
+}

@@ -1,0 +1,149 @@
+//! The worker: takes readings, answers the bell, decides. It calls no hook; what it decides, the runner does.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::bytes::ByteSize;
+use crate::cleanup::CleanupReason;
+use crate::manager::shared::Shared;
+use crate::meter::ring;
+use crate::scope::{Crossing, drain_crossings};
+
+/// How old the slow facts may get: twice a second keeps them under a second old on a busy machine.
+const TICK: Duration = Duration::from_millis(500);
+/// Checks that counters request are answered at most this often: a look costs up to a millisecond.
+const CHECK_SPACING: Duration = Duration::from_millis(100);
+/// Cleanups that nobody waits for run at most this often, so that futile ones cost little.
+const CLEANUP_SPACING: Duration = Duration::from_secs(1);
+/// At most one warning per site in this time.
+const WARNING_SPACING: Duration = Duration::from_secs(1);
+/// Deep enough for a tracing subscriber, small enough for a worker.
+const STACK_BYTES: usize = 512 << 10;
+
+pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("plimsoll-worker".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || Worker::new(&shared).run())
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    next_tick: Instant,
+    next_check: Instant,
+    next_warning: Instant,
+    /// When the hook under way must have returned.
+    hook_deadline: Option<Instant>,
+    check_wanted: bool,
+    crossings_wait: bool,
+    crossing_wants_cleanup: bool,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let now = Instant::now();
+        Worker {
+            shared,
+            next_tick: now + TICK,
+            next_check: now,
+            next_warning: now,
+            hook_deadline: None,
+            check_wanted: false,
+            crossings_wait: false,
+            crossing_wants_cleanup: false,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let timeout = self.wake_at().saturating_duration_since(Instant::now());
+            let bits = self.shared.bell.wait(timeout);
+            if bits & ring::STOP != 0 {
+                return;
+            }
+            self.check_wanted |= bits & ring::CHECK != 0;
+            self.crossings_wait |= bits & ring::EXCEEDED != 0;
+            let now = Instant::now();
+            self.hook_deadline = self.shared.threads().runner.supervise(now);
+            if bits & ring::CLEAN != 0 {
+                self.submit(CleanupReason::Forced);
+            }
+            if self.crossings_wait && now >= self.next_warning {
+                self.crossings_wait = false;
+                self.next_warning = now + WARNING_SPACING;
+                self.tell_crossings();
+            }
+            if self.wants_cleanup() && now >= self.next_check {
+                self.check(now);
+            }
+            if now >= self.next_tick {
+                self.shared.look();
+                self.next_tick = now + TICK;
+            }
+        }
+    }
+
+    fn wants_cleanup(&self) -> bool {
+        self.check_wanted || self.crossing_wants_cleanup
+    }
+
+    /// The earliest of what waits.
+    fn wake_at(&self) -> Instant {
+        let check = self.wants_cleanup().then_some(self.next_check);
+        let warning = self.crossings_wait.then_some(self.next_warning);
+        [check, warning, self.hook_deadline]
+            .into_iter()
+            .flatten()
+            .fold(self.next_tick, Instant::min)
+    }
+
+    /// Looks whether a cleanup is needed, and has the runner do it.
+    fn check(&mut self, now: Instant) {
+        let usage = self.shared.look();
+        let crossed = std::mem::take(&mut self.crossing_wants_cleanup);
+        self.check_wanted = false;
+        let reason = self
+            .shared
+            .need(&usage)
+            .or(crossed.then_some(CleanupReason::LimitExceeded));
+        self.next_check = now + CHECK_SPACING;
+        if let Some(reason) = reason {
+            self.submit(reason);
+            self.next_check = now + CLEANUP_SPACING;
+        }
+    }
+
+    fn submit(&self, reason: CleanupReason) {
+        let order = self.shared.order(reason, &self.shared.usage());
+        if self.shared.threads().runner.submit(order).is_none() {
+            tracing::error!(target: "plimsoll", "no thread for a memory cleanup");
+        }
+    }
+
+    /// One warning for each site that was crossed since the last look.
+    fn tell_crossings(&mut self) {
+        let wants_cleanup = &mut self.crossing_wants_cleanup;
+        drain_crossings(|crossing| {
+            *wants_cleanup |= crossing.wants_cleanup;
+            // A subscriber is somebody else's code: its panic must not end the worker.
+            let _ = catch_unwind(AssertUnwindSafe(|| warn(&crossing)));
+        });
+    }
+}
+
+fn warn(crossing: &Crossing) {
+    tracing::warn!(
+        target: "plimsoll",
+        site = %crossing.site,
+        limit_bytes = crossing.limit_bytes,
+        used_bytes = crossing.used_bytes,
+        scopes = crossing.scopes,
+        "{} passed its memory limit of {}: {} held",
+        crossing.site.name(),
+        ByteSize::bytes(crossing.limit_bytes),
+        ByteSize::bytes(crossing.used_bytes),
+    );
+}

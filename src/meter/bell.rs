@@ -1,0 +1,171 @@
+//! The bell: how hot code tells the worker that something happened, without waiting for anybody.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::sys::fork;
+
+/// What a bell can say; several at once are one sum of bits.
+pub(crate) mod ring {
+    /// Look at the levels, clean up if needed.
+    pub(crate) const CHECK: u32 = 1;
+    /// Clean up.
+    pub(crate) const CLEAN: u32 = 1 << 1;
+    /// A scope passed its limit.
+    pub(crate) const EXCEEDED: u32 = 1 << 2;
+    /// A hook has started: watch its deadline.
+    pub(crate) const SUPERVISE: u32 = 1 << 3;
+    /// The manager is going away.
+    pub(crate) const STOP: u32 = 1 << 4;
+}
+
+/// A word that a worker sleeps on. Whoever sets the first bit since the worker looked wakes it; all others pass by.
+pub(crate) struct Bell {
+    word: AtomicU32,
+    /// The process generation whose worker listens, plus 1; 0 when none ever did.
+    heard_in: AtomicU64,
+}
+
+impl Bell {
+    pub(crate) const fn new() -> Self {
+        Bell {
+            word: AtomicU32::new(0),
+            heard_in: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets `bits`; at most one futex wake per round of the worker. No lock, no allocation.
+    pub(crate) fn ring(&self, bits: u32) {
+        if self.word.fetch_or(bits, Ordering::AcqRel) == 0 {
+            wake(&self.word);
+        }
+    }
+
+    /// Worker only: sleeps until a bit is set or the time is up, and takes all bits.
+    pub(crate) fn wait(&self, timeout: Duration) -> u32 {
+        self.heard_in
+            .store(fork::generation() + 1, Ordering::Release);
+        if self.word.load(Ordering::Acquire) == 0 {
+            sleep(&self.word, timeout);
+        }
+        self.word.swap(0, Ordering::AcqRel)
+    }
+
+    fn is_heard(&self) -> bool {
+        self.heard_in.load(Ordering::Acquire) == fork::generation() + 1
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wake(word: &AtomicU32) {
+    use rustix::thread::futex;
+    // The one error (a bad address) can't happen to a reference.
+    let _ = futex::wake(word, futex::Flags::PRIVATE, 1);
+}
+
+#[cfg(target_os = "linux")]
+fn sleep(word: &AtomicU32, timeout: Duration) {
+    use rustix::thread::futex;
+    let timeout = futex::Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    };
+    // Woken, timed out, interrupted or too late: the caller looks at the word in every case.
+    let _ = futex::wait(word, futex::Flags::PRIVATE, 0, Some(&timeout));
+}
+
+/// Elsewhere the flag is set and the worker's next look finds it.
+#[cfg(not(target_os = "linux"))]
+fn wake(_word: &AtomicU32) {}
+
+#[cfg(not(target_os = "linux"))]
+fn sleep(_word: &AtomicU32, timeout: Duration) {
+    std::thread::sleep(timeout.min(Duration::from_millis(50)));
+}
+
+/// What was rung while no manager was installed.
+static UNHEARD: AtomicU32 = AtomicU32::new(0);
+static INSTALLED: OnceLock<&'static Bell> = OnceLock::new();
+static STARTER: OnceLock<fn()> = OnceLock::new();
+
+/// Rings the installed manager's bell. Without a listener (none installed yet, or a forked child whose worker has not been
+/// started) the starter makes one, once per process.
+pub(crate) fn ring_installed(bits: u32) {
+    match INSTALLED.get() {
+        Some(bell) if bell.is_heard() => bell.ring(bits),
+        _ => ring_unheard(bits),
+    }
+}
+
+#[cold]
+fn ring_unheard(bits: u32) {
+    UNHEARD.fetch_or(bits, Ordering::AcqRel);
+    if let Some(start) = STARTER.get() {
+        start();
+    }
+    hand_over();
+}
+
+/// Passes on what was rung before anybody listened.
+fn hand_over() {
+    if let Some(bell) = INSTALLED.get() {
+        let bits = UNHEARD.swap(0, Ordering::AcqRel);
+        if bits != 0 {
+            bell.ring(bits);
+        }
+    }
+}
+
+/// From now on `bell` hears what scopes and counters ring. The first one stays.
+pub(crate) fn install(bell: &'static Bell) {
+    let _ = INSTALLED.set(bell);
+    hand_over();
+}
+
+/// Names what starts a listener when there is none. One atomic load when it is set already.
+#[inline]
+pub(crate) fn set_starter(start: fn()) {
+    if STARTER.get().is_none() {
+        let _ = STARTER.set(start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_add_up_and_are_taken_once() {
+        let bell = Bell::new();
+        assert!(!bell.is_heard());
+        bell.ring(ring::CHECK);
+        bell.ring(ring::EXCEEDED);
+        bell.ring(ring::CHECK);
+        assert_eq!(bell.wait(Duration::ZERO), ring::CHECK | ring::EXCEEDED);
+        assert_eq!(bell.wait(Duration::ZERO), 0);
+        assert!(bell.is_heard());
+    }
+
+    #[test]
+    fn no_ring_is_lost_between_threads() {
+        let bell = Bell::new();
+        let rung = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        rung.fetch_add(1, Ordering::Release);
+                        bell.ring(ring::CHECK);
+                    }
+                });
+            }
+            // Were a wake or a bit lost, this would sleep for the whole hour.
+            let mut seen = 0;
+            while seen < 40_000 {
+                bell.wait(Duration::from_secs(3600));
+                seen = rung.load(Ordering::Acquire);
+            }
+        });
+    }
+}

@@ -1,0 +1,146 @@
+//! The stack against hand-made nets: what counts, what is latched, and every way to leave out of order.
+
+use super::*;
+
+static A: Site = Site::new("a");
+static B: Site = Site::new("b");
+static C: Site = Site::new("c");
+
+const LIMIT: MemoryLimit = MemoryLimit::bytes(100);
+
+fn erring(bytes: u64) -> MemoryLimit {
+    MemoryLimit::bytes(bytes).on_exceed(OnExceed::Error)
+}
+
+fn verdict(used_bytes: i64, peak_bytes: i64, exceeded: bool) -> Option<Verdict> {
+    Some(Verdict {
+        used_bytes,
+        peak_bytes,
+        exceeded,
+    })
+}
+
+#[test]
+fn the_verdict_is_latched_at_the_first_crossing() {
+    let stack = FrameStack::new();
+    let ticket = stack.enter(&A, &LIMIT, 1000);
+    assert_eq!(stack.judge(ticket, 1100), verdict(100, 100, false));
+    assert_eq!(stack.judge(ticket, 1101), verdict(101, 101, true));
+    assert_eq!(stack.judge(ticket, 1050), verdict(50, 101, true));
+    assert_eq!(stack.leave(ticket, 900), verdict(-100, 101, true));
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn a_scope_that_frees_more_than_it_allocates_never_exceeds() {
+    let stack = FrameStack::new();
+    let ticket = stack.enter(&A, &MemoryLimit::bytes(0), 0);
+    assert_eq!(stack.leave(ticket, -5000), verdict(-5000, 0, false));
+}
+
+#[test]
+fn a_limit_of_zero_is_passed_by_the_first_byte() {
+    let stack = FrameStack::new();
+    let ticket = stack.enter(&A, &MemoryLimit::bytes(0), 7);
+    assert_eq!(stack.judge(ticket, 7), verdict(0, 0, false));
+    assert_eq!(stack.leave(ticket, 8), verdict(1, 1, true));
+}
+
+#[test]
+fn an_inner_scope_within_its_limit_does_not_hide_an_exceeded_outer_one() {
+    let stack = FrameStack::new();
+    let outer = stack.enter(&A, &erring(100), 0);
+    let inner = stack.enter(&B, &erring(1000), 90);
+    let (site, limit_bytes, found) = stack.judge_all(150).unwrap();
+    assert!(std::ptr::eq(site, &A));
+    assert_eq!((limit_bytes, found.used_bytes), (100, 150));
+    assert_eq!(stack.leave(inner, 150), verdict(60, 60, false));
+    assert_eq!(stack.leave(outer, 20), verdict(20, 150, true));
+}
+
+#[test]
+fn a_scope_that_only_warns_never_fails_a_checkpoint() {
+    let stack = FrameStack::new();
+    let _warns = stack.enter(&A, &LIMIT, 0);
+    assert!(stack.judge_all(500).is_none());
+    let _errs = stack.enter(&B, &erring(10), 500);
+    assert!(std::ptr::eq(stack.judge_all(511).unwrap().0, &B));
+}
+
+#[test]
+fn recursion_joins_the_frame_and_a_stricter_entry_does_not() {
+    let stack = FrameStack::new();
+    let first = stack.enter(&A, &LIMIT, 0);
+    for _ in 0..10_000 {
+        assert_eq!(stack.enter(&A, &LIMIT, 50), first);
+    }
+    let between = stack.enter(&B, &LIMIT, 50);
+    assert_eq!(stack.enter(&A, &LIMIT, 50), first);
+    let stricter = stack.enter(&A, &MemoryLimit::bytes(10), 50);
+    assert_ne!(stricter, first);
+    assert_eq!(stack.leave(stricter, 61), verdict(11, 11, true));
+    assert_eq!(stack.leave(first, 61), verdict(61, 61, false));
+    assert_eq!(stack.leave(between, 61), verdict(11, 11, false));
+    for _ in 0..10_000 {
+        stack.leave(first, 61);
+    }
+    assert!(!stack.is_empty());
+    assert_eq!(stack.leave(first, 30), verdict(30, 61, false));
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn a_frame_below_the_top_is_closed_and_popped_later() {
+    let stack = FrameStack::new();
+    let lowest = stack.enter(&A, &LIMIT, 0);
+    let middle = stack.enter(&B, &LIMIT, 0);
+    let top = stack.enter(&C, &LIMIT, 0);
+    assert_eq!(stack.leave(middle, 10), verdict(10, 10, false));
+    assert_eq!(stack.leave(middle, 10), None);
+    assert_eq!(stack.depth.get(), 3);
+    assert_eq!(stack.leave(top, 20), verdict(20, 20, false));
+    assert_eq!(stack.depth.get(), 1);
+    assert_eq!(stack.leave(lowest, 20), verdict(20, 20, false));
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn the_lowest_takes_leaked_ones_along_and_a_ticket_without_frame_does_nothing() {
+    let stack = FrameStack::new();
+    let lowest = stack.enter(&A, &LIMIT, 0);
+    let leaked = stack.enter(&B, &LIMIT, 0);
+    assert!(stack.leave(lowest, 5).is_some());
+    assert!(stack.is_empty());
+    let next = stack.enter(&C, &LIMIT, 5);
+    assert_eq!(stack.leave(leaked, 500), None);
+    assert_eq!(stack.judge(next, 6), verdict(1, 1, false));
+}
+
+#[test]
+fn past_the_depth_there_is_no_frame_and_nothing_breaks() {
+    static SITES: [Site; MAX_DEPTH + 1] = [const { Site::new("deep") }; MAX_DEPTH + 1];
+    let stack = FrameStack::new();
+    let tickets: Vec<Ticket> = SITES
+        .iter()
+        .map(|site| stack.enter(site, &LIMIT, 0))
+        .collect();
+    assert_eq!(tickets[MAX_DEPTH], Ticket::NONE);
+    assert_eq!(stack.leave(tickets[MAX_DEPTH], 1), None);
+    for ticket in tickets[..MAX_DEPTH].iter().rev() {
+        assert!(stack.leave(*ticket, 1).is_some());
+    }
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn each_crossing_is_noted_once_at_its_site() {
+    static SITE: Site = Site::new("noted");
+    let stack = FrameStack::new();
+    for _ in 0..3 {
+        let ticket = stack.enter(&SITE, &LIMIT, 0);
+        stack.judge(ticket, 101);
+        stack.judge(ticket, 300);
+        stack.leave(ticket, 0);
+    }
+    assert_eq!(SITE.exceeded_total(), 3);
+}

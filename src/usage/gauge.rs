@@ -1,0 +1,217 @@
+//! Everything that is held open to take a [`Usage`] at any time.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::Usage;
+use super::limit::{Bound, Bounds, CgroupVersion, Limit, LimitSource};
+use crate::reading::cgroup::{Cgroup, Level, LimitFact, LimitFile};
+use crate::reading::heap;
+use crate::reading::host::{Host, HostMemory};
+use crate::reading::process::{Process, SlowProcessMemory};
+use crate::sys::jemalloc::{self, EpochFigures};
+use crate::sys::rusage;
+
+/// A limit that a person set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LimitSetting {
+    pub(crate) bytes: u64,
+    pub(crate) source: LimitSource,
+}
+
+/// The instruments of one process. Reading them takes a shared lock that is held exclusively only to swap new slow facts
+/// in; a forked child needs a gauge of its own.
+pub(crate) struct Gauge {
+    root: PathBuf,
+    setting: Option<LimitSetting>,
+    process: Process,
+    state: RwLock<State>,
+    refreshing: Mutex<Scratch>,
+}
+
+struct State {
+    cgroup: Cgroup,
+    slow: SlowFacts,
+}
+
+/// What is read once per tick, together.
+#[derive(Clone, Copy)]
+struct SlowFacts {
+    taken: Instant,
+    host: HostMemory,
+    process: SlowProcessMemory,
+    heap: Option<EpochFigures>,
+}
+
+/// Buffers that a refresh uses again.
+struct Scratch {
+    host: Host,
+    text: Vec<u8>,
+}
+
+impl Gauge {
+    /// Opens the instruments below `root` (`/` but in tests) and reads everything once.
+    pub(crate) fn open(root: &Path, setting: Option<LimitSetting>) -> Self {
+        let mut scratch = Scratch {
+            host: Host::new(),
+            text: Vec::new(),
+        };
+        let process = Process::open(root);
+        let slow = SlowFacts::take(&process, &mut scratch);
+        let cgroup = Cgroup::resolve(root, slow.host.total_bytes);
+        Gauge {
+            root: root.to_owned(),
+            setting,
+            process,
+            state: RwLock::new(State { cgroup, slow }),
+            refreshing: Mutex::new(scratch),
+        }
+    }
+
+    /// The same instruments, opened anew: what a forked child uses.
+    pub(crate) fn reopen(&self) -> Self {
+        Gauge::open(&self.root, self.setting)
+    }
+
+    /// Takes the slow facts anew. Callers that wait for another's refresh share it.
+    pub(crate) fn refresh(&self) {
+        let asked = Instant::now();
+        let scratch = &mut *self.refreshing.lock();
+        if self.state.read().slow.taken >= asked {
+            return;
+        }
+        let slow = SlowFacts::take(&self.process, scratch);
+        let moved = {
+            let state = self.state.read();
+            state.cgroup.membership_changed(&mut scratch.text)
+                || !state.cgroup.refresh(&mut scratch.text)
+        };
+        let cgroup = moved.then(|| Cgroup::resolve(&self.root, slow.host.total_bytes));
+        let replaced = {
+            let mut state = self.state.write();
+            state.slow = slow;
+            cgroup.map(|cgroup| std::mem::replace(&mut state.cgroup, cgroup))
+        };
+        // Closing its descriptors is no work to do under the lock.
+        drop(replaced);
+    }
+
+    /// The picture now. Allocates nothing; one `pread` for the process and one per cgroup level that has a limit.
+    pub(crate) fn usage(&self) -> Usage {
+        let process = self.process.fresh();
+        let state = self.state.read();
+        let slow = state.slow;
+
+        let known_peak = slow.process.peak_rss_bytes.unwrap_or(0);
+        let rss_bytes = process.map_or_else(
+            || rusage::peak_rss_bytes().unwrap_or(known_peak),
+            |process| process.rss_bytes,
+        );
+        let own_bytes = rss_bytes.saturating_add(slow.process.swap_bytes.unwrap_or(0));
+        let bounds = bounds(self.setting, &state.cgroup, slow.host, own_bytes);
+        let taken = slow.taken;
+        drop(state);
+
+        let tightest = bounds.tightest();
+        Usage {
+            rss_bytes,
+            virtual_bytes: process.map_or(0, |process| process.virtual_bytes),
+            swap_bytes: slow.process.swap_bytes,
+            peak_rss_bytes: known_peak.max(rss_bytes),
+            used_bytes: tightest.map_or(own_bytes, |bound| bound.used_bytes),
+            heap: heap::fresh(slow.heap),
+            limit: tightest.map_or(Limit::UNKNOWN, |bound| Limit {
+                bytes: Some(bound.limit_bytes),
+                source: bound.source,
+            }),
+            binding: bounds.binding(),
+            system_total_bytes: slow.host.total_bytes,
+            system_available_bytes: slow.host.available_bytes,
+            slow_facts_age_ms: taken.elapsed().as_millis() as u64,
+        }
+    }
+
+    /// What could not be read, in words.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self
+            .state
+            .read()
+            .cgroup
+            .problems()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if self.process.fresh().is_none() {
+            problems.push("this process's memory can't be read (/proc/self/statm)".to_owned());
+        }
+        problems
+    }
+
+    /// Memory of the machine, if known.
+    pub(crate) fn host_total_bytes(&self) -> Option<u64> {
+        self.state.read().slow.host.total_bytes
+    }
+}
+
+impl SlowFacts {
+    fn take(process: &Process, scratch: &mut Scratch) -> Self {
+        SlowFacts {
+            taken: Instant::now(),
+            host: scratch.host.read(),
+            process: process.slow(&mut scratch.text),
+            heap: jemalloc::epoch_figures(),
+        }
+    }
+}
+
+/// All limits that hold now. The machine counts as one only when nothing else limits, and only when every cgroup level is
+/// known to have no limit: unknown is not unlimited.
+fn bounds(
+    setting: Option<LimitSetting>,
+    cgroup: &Cgroup,
+    host: HostMemory,
+    own_bytes: u64,
+) -> Bounds {
+    let mut bounds = Bounds::NONE;
+    if let Some(setting) = setting {
+        bounds.add(Bound {
+            limit_bytes: setting.bytes.min(host.total_bytes.unwrap_or(u64::MAX)),
+            used_bytes: own_bytes,
+            source: setting.source,
+        });
+    }
+    let mut all_known = true;
+    for level in cgroup.levels() {
+        let reading = level.read();
+        match (reading.limit, reading.used_bytes()) {
+            (LimitFact::Bytes { bytes, file }, Some(used_bytes)) => bounds.add(Bound {
+                limit_bytes: bytes,
+                used_bytes,
+                source: source(level, file),
+            }),
+            (LimitFact::None, _) => {}
+            _ => all_known = false,
+        }
+    }
+    if let (None, true, Some(limit_bytes)) = (bounds.tightest(), all_known, host.total_bytes) {
+        bounds.add(Bound {
+            limit_bytes,
+            used_bytes: own_bytes,
+            source: LimitSource::Host,
+        });
+    }
+    bounds
+}
+
+fn source(level: &Level, file: LimitFile) -> LimitSource {
+    LimitSource::Cgroup {
+        version: match file {
+            LimitFile::V2Max | LimitFile::V2High => CgroupVersion::V2,
+            LimitFile::V1Limit | LimitFile::V1Hierarchical => CgroupVersion::V1,
+        },
+        file: file.name(),
+        ancestor: level.ancestor(),
+    }
+}
