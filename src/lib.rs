@@ -23,6 +23,7 @@ pub use manager::{
     MemoryManagerBuilder, get_memory_manager,
 };
 pub use meter::thread_idle;
+pub use plimsoll_macros::{memory_limit, periodic_cleanup};
 pub use pressure::PressureLevel;
 pub use scope::{LimitExceeded, MemoryLimit, OnExceed, ScopeGuard, ScopeReport, Site, checkpoint};
 #[cfg(feature = "jemalloc")]
