@@ -48,7 +48,9 @@ fn main() -> Result<(), plimsoll::InstallError> {
     let _first = manager.register_cleanup(Arc::clone(&entries));
     let _boastful =
         manager.register_cleanup(CleanupFn::new("boastful", |_| ByteSize::gib(1)).priority(5));
-    let _broken = manager.register_cleanup(CleanupFn::new("broken", |_| panic!("out of order")));
+    let _broken = manager.register_cleanup(CleanupFn::new("broken", |_| -> u64 {
+        panic!("out of order")
+    }));
     let _hangs = manager.register_cleanup(CleanupFn::new("hangs", |_| {
         std::thread::sleep(Duration::from_secs(3600));
     }));
