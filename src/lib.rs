@@ -35,5 +35,5 @@ pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
 pub mod __private {
     pub use crate::cleanup::PeriodicCleanup;
     pub use crate::manager::{enter, limited, tick};
-    pub use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site};
+    pub use crate::scope::{Limited, MemoryLimit, OnExceed, Site};
 }

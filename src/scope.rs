@@ -3,12 +3,15 @@
 mod exceeded;
 mod guard;
 mod limit;
+mod limited;
 mod site;
 mod stack;
 
 pub use exceeded::LimitExceeded;
+pub(crate) use guard::enter;
 pub use guard::{ScopeGuard, ScopeReport, checkpoint};
-pub(crate) use guard::{enter, limited};
 pub use limit::{MemoryLimit, OnExceed};
+pub use limited::Limited;
+pub(crate) use limited::limited;
 pub use site::Site;
 pub(crate) use site::{Crossing, drain_crossings};

@@ -1,7 +1,8 @@
 //! What an attribute adds to its function.
 //!
-//! The user's block stays a block of its own behind whatever is added. Spliced after a `let`, its leading items would
-//! be items after a statement, which lints complain about; and none of our names is ever in scope inside it.
+//! The user's block stays a block of its own behind whatever is added. Spliced after a `let`, its
+//! leading items would be items after a statement, which lints complain about; and none of our
+//! names is ever in scope inside it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -14,8 +15,8 @@ pub fn memory_limit(args: &LimitArgs, function: Function) -> Result<TokenStream>
     if let Some(deferred) = function.deferred() {
         return Err(Error::new_spanned(
             deferred,
-            "`#[memory_limit]` on async functions is not supported yet: the limit would end before the work begins; \
-             move the part that needs a limit into a sync function and limit that",
+            "`#[memory_limit]` on async functions is not supported yet, the limit would end before \
+             the work begins: move the part that needs a limit into a sync function and limit that",
         ));
     }
 
@@ -55,7 +56,8 @@ pub fn periodic_cleanup(args: &PeriodicArgs, function: Function) -> TokenStream 
     })
 }
 
-/// The `MemoryLimit` of this function. Its site is a static in the expression's own block, where no two can clash.
+/// The `MemoryLimit` of this function. Its site is a static in the expression's own block, where no
+/// two can clash.
 fn limit(args: &LimitArgs, function: &Ident) -> TokenStream {
     let private = args.site.private();
     let limit_bytes = args.limit_bytes;
@@ -87,10 +89,12 @@ fn site_name(site: &SiteArgs, function: &Ident) -> TokenStream {
     }
 }
 
-/// The return type that the closure around a body is given: the function's own, so that what the body returns is
-/// coerced to it. None where it names an `impl Trait`, which a closure can't; inference then does.
+/// The return type that the closure around a body is given: the function's own, so that what the
+/// body returns is coerced to it. None where it names an `impl Trait`, which a closure can't;
+/// inference then does.
 fn closure_output(function: &Function) -> Result<Option<TokenStream>> {
-    let message = "`on_exceed = \"error\"` needs to return a `Result` whose error implements `From<LimitExceeded>`";
+    let message = "`on_exceed = \"error\"` needs to return a `Result` whose error implements \
+                   `From<LimitExceeded>`";
     match &function.sig.output {
         ReturnType::Default => Err(Error::new_spanned(&function.sig.ident, message)),
         ReturnType::Type(_, output) => match &**output {

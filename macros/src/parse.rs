@@ -23,7 +23,6 @@ pub struct LimitArgs {
     pub site: SiteArgs,
 }
 
-#[derive(Clone, Copy)]
 pub enum OnExceed {
     Warn,
     Error,
@@ -36,7 +35,8 @@ pub struct PeriodicArgs {
     pub site: SiteArgs,
 }
 
-/// What both attributes take: the name under which the function is reported, and where the library is.
+/// What both attributes take: the name under which the function is reported, and where the library
+/// is.
 #[derive(Default)]
 pub struct SiteArgs {
     pub name: Option<String>,
@@ -65,7 +65,10 @@ impl Parse for LimitArgs {
 
         Ok(Self {
             limit_bytes: limit_bytes.ok_or_else(|| {
-                missing("the limit is missing: give one of `100` (MiB), `max_mb = 100` or `max = \"64MiB\"`")
+                missing(
+                    "the limit is missing: give one of `100` (MiB), `max_mb = 100` or \
+                     `max = \"64MiB\"`",
+                )
             })?,
             on_exceed: on_exceed.unwrap_or(OnExceed::Warn),
             cleanup_on_exceed: cleanup.unwrap_or(true),

@@ -7,6 +7,9 @@ use crate::bytes::ByteSize;
 use crate::cleanup::CleanupReason;
 use crate::usage::Usage;
 
+/// Allocations of a hook below this are left out of its line.
+const NOTABLE_BYTES: u64 = 64 << 10;
+
 /// What a cleanup did: measured before and after, with each hook's claim beside what was measured.
 ///
 /// ```
@@ -185,8 +188,12 @@ impl fmt::Display for HookReport {
             HookOutcome::StillRunning => f.write_str("still in an earlier call")?,
             HookOutcome::Skipped => f.write_str("skipped, no time left")?,
         }
-        if let Some(freed) = self.freed_bytes {
+        if let (Some(freed), Some(allocated)) = (self.freed_bytes, self.allocated_bytes) {
             write!(f, ", freed {}", ByteSize::bytes(freed))?;
+            // A hook that allocates while it frees is worth a word; a formatted message is not.
+            if allocated > freed / 10 && allocated >= NOTABLE_BYTES {
+                write!(f, " but allocated {}", ByteSize::bytes(allocated))?;
+            }
         }
         if let Some(claimed) = self.claimed_bytes {
             write!(f, ", claimed {}", ByteSize::bytes(claimed))?;

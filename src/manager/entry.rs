@@ -6,7 +6,7 @@ use std::panic::Location;
 use crate::cleanup::{self, PeriodicCleanup};
 use crate::manager::global::start_listener;
 use crate::meter;
-use crate::scope::{self, LimitExceeded, MemoryLimit, ScopeGuard};
+use crate::scope::{self, Limited, MemoryLimit, ScopeGuard};
 
 impl MemoryLimit {
     /// Enters a scope under this limit, on this thread.
@@ -51,10 +51,7 @@ pub fn enter(limit: MemoryLimit) -> ScopeGuard {
 /// What `#[memory_limit(on_exceed = "error")]` wraps a function in.
 #[inline]
 #[track_caller]
-pub fn limited<T, E: From<LimitExceeded>>(
-    limit: MemoryLimit,
-    body: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
+pub fn limited<R: Limited>(limit: MemoryLimit, body: impl FnOnce() -> R) -> R {
     scope::limited(limit.enter(), body)
 }
 

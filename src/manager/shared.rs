@@ -54,9 +54,12 @@ impl Threads {
     #[cold]
     fn start_worker(&self, shared: Arc<Shared>) {
         let mut worker = self.worker.lock();
-        if worker.is_none() {
-            *worker = worker::spawn(shared).ok();
-            self.has_worker.store(worker.is_some(), Ordering::Release);
+        if worker.is_none()
+            && let Ok(thread) = worker::spawn(Arc::clone(&shared))
+        {
+            *worker = Some(thread);
+            self.has_worker.store(true, Ordering::Release);
+            shared.bell.is_listened_to();
         }
     }
 }

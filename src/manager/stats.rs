@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
 use crate::manager::shared::Shared;
 use crate::pressure::PressureLevel;
-use crate::usage::Usage;
+use crate::usage::{LimitSource, Usage};
 
 /// Usage, the lines in force, and what was done so far.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ use crate::usage::Usage;
 pub struct ManagerStats {
     /// Usage now.
     pub usage: Usage,
+    /// The path of the cgroup whose limit binds, when one does.
+    pub binding_cgroup: Option<String>,
     /// The level as of the last look.
     pub pressure: PressureLevel,
     /// The High line in percent of the limit.
@@ -34,8 +36,14 @@ pub struct ManagerStats {
 
 pub(super) fn collect(shared: &Shared) -> ManagerStats {
     let last_cleanup = shared.last_cleanup.load();
+    let usage = shared.usage();
+    let binding_cgroup = match usage.binding.map(|bound| bound.source) {
+        Some(LimitSource::Cgroup { ancestor, .. }) => shared.gauge().cgroup_path(ancestor),
+        _ => None,
+    };
     ManagerStats {
-        usage: shared.usage(),
+        usage,
+        binding_cgroup,
         pressure: shared.level.get(),
         max_memory_percent: shared.config.lines.max_memory_percent,
         cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,

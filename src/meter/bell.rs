@@ -44,12 +44,16 @@ impl Bell {
 
     /// Worker only: sleeps until a bit is set or the time is up, and takes all bits.
     pub(crate) fn wait(&self, timeout: Duration) -> u32 {
-        self.heard_in
-            .store(fork::generation() + 1, Ordering::Release);
         if self.word.load(Ordering::Acquire) == 0 {
             sleep(&self.word, timeout);
         }
         self.word.swap(0, Ordering::AcqRel)
+    }
+
+    /// Says that this process has a worker that listens, or soon will.
+    pub(crate) fn is_listened_to(&self) {
+        self.heard_in
+            .store(fork::generation() + 1, Ordering::Release);
     }
 
     fn is_heard(&self) -> bool {
@@ -138,12 +142,18 @@ mod tests {
     #[test]
     fn rings_add_up_and_are_taken_once() {
         let bell = Bell::new();
-        assert!(!bell.is_heard());
         bell.ring(ring::CHECK);
         bell.ring(ring::EXCEEDED);
         bell.ring(ring::CHECK);
         assert_eq!(bell.wait(Duration::ZERO), ring::CHECK | ring::EXCEEDED);
         assert_eq!(bell.wait(Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn a_bell_is_heard_once_somebody_listens() {
+        let bell = Bell::new();
+        assert!(!bell.is_heard());
+        bell.is_listened_to();
         assert!(bell.is_heard());
     }
 

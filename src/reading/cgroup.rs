@@ -27,7 +27,7 @@ mod tests;
 use std::path::Path;
 use std::{fs, io};
 
-pub(crate) use self::facts::{LevelReading, LimitFact, LimitFile};
+pub(crate) use self::facts::{LimitFact, LimitFile};
 pub(crate) use self::level::Level;
 pub(crate) use self::problem::CgroupProblem;
 

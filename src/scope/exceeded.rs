@@ -19,7 +19,7 @@ use crate::scope::Site;
 /// assert!(exceeded.peak_bytes >= 1 << 20);
 /// # drop(kept);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitExceeded {
     /// The scope's site.

@@ -70,20 +70,6 @@ pub(crate) fn enter(limit: MemoryLimit, location: &'static Location<'static>) ->
     }
 }
 
-/// Runs `body` in an entered scope; its success becomes an error when the scope passed its limit. The body's own error wins.
-pub(crate) fn limited<T, E: From<LimitExceeded>>(
-    scope: ScopeGuard,
-    body: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
-    let result = body();
-    let exceeded = scope.check();
-    drop(scope);
-    match exceeded {
-        Err(exceeded) if result.is_ok() => Err(E::from(exceeded)),
-        _ => result,
-    }
-}
-
 /// Fails when a scope around the caller, on this thread, has passed its limit and its policy is
 /// [`Error`](OnExceed::Error) or [`Panic`](OnExceed::Panic): the place to stop work that has become too big.
 ///

@@ -105,6 +105,15 @@ impl fmt::Debug for Site {
     }
 }
 
+/// A site is equal to itself only.
+impl PartialEq for Site {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Site {}
+
 impl Linked for Site {
     fn link(&self) -> &Link<Site> {
         &self.link

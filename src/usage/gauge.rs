@@ -1,7 +1,7 @@
 //! Everything that is held open to take a [`Usage`] at any time.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -13,6 +13,10 @@ use crate::reading::host::{Host, HostMemory};
 use crate::reading::process::{Process, SlowProcessMemory};
 use crate::sys::jemalloc::{self, EpochFigures};
 use crate::sys::rusage;
+
+/// The cgroup is resolved from scratch this often even when nothing seems to have changed: that finds a controller enabled
+/// later, or a file that could not be opened for want of descriptors.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(60);
 
 /// A limit that a person set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,7 @@ pub(crate) struct Gauge {
 
 struct State {
     cgroup: Cgroup,
+    resolved: Instant,
     slow: SlowFacts,
 }
 
@@ -65,7 +70,11 @@ impl Gauge {
             root: root.to_owned(),
             setting,
             process,
-            state: RwLock::new(State { cgroup, slow }),
+            state: RwLock::new(State {
+                cgroup,
+                resolved: slow.taken,
+                slow,
+            }),
             refreshing: Mutex::new(scratch),
         }
     }
@@ -83,16 +92,20 @@ impl Gauge {
             return;
         }
         let slow = SlowFacts::take(&self.process, scratch);
-        let moved = {
+        let stale = {
             let state = self.state.read();
             state.cgroup.membership_changed(&mut scratch.text)
                 || !state.cgroup.refresh(&mut scratch.text)
+                || slow.taken.duration_since(state.resolved) >= RESOLVE_AGAIN
         };
-        let cgroup = moved.then(|| Cgroup::resolve(&self.root, slow.host.total_bytes));
+        let cgroup = stale.then(|| Cgroup::resolve(&self.root, slow.host.total_bytes));
         let replaced = {
             let mut state = self.state.write();
             state.slow = slow;
-            cgroup.map(|cgroup| std::mem::replace(&mut state.cgroup, cgroup))
+            cgroup.map(|cgroup| {
+                state.resolved = slow.taken;
+                std::mem::replace(&mut state.cgroup, cgroup)
+            })
         };
         // Closing its descriptors is no work to do under the lock.
         drop(replaced);
@@ -131,6 +144,15 @@ impl Gauge {
             system_available_bytes: slow.host.available_bytes,
             slow_facts_age_ms: taken.elapsed().as_millis() as u64,
         }
+    }
+
+    /// The path of the cgroup `ancestor` levels up, for people.
+    pub(crate) fn cgroup_path(&self, ancestor: u8) -> Option<String> {
+        let state = self.state.read();
+        let mut levels = state.cgroup.levels().iter();
+        levels
+            .find(|level| level.ancestor() == ancestor)
+            .map(|level| level.path().to_owned())
     }
 
     /// What could not be read, in words.

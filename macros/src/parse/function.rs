@@ -1,5 +1,5 @@
-//! The function under an attribute. Its body stays the tokens that the user wrote: nothing in here depends on what
-//! they say, and a body that is not finished yet still expands while it is being typed.
+//! The function under an attribute. Its body stays the tokens that the user wrote: nothing in here
+//! depends on what they say, and syntax that is newer than our parser is no obstacle.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -53,8 +53,8 @@ impl Function {
         })
     }
 
-    /// What makes the body run after the call has returned: `async`, or a future as return type, which is also what
-    /// `async_trait` makes of an `async fn`.
+    /// What makes the body run after the call has returned: `async`, or a future as return type,
+    /// which is also what `async_trait` makes of an `async fn`.
     pub fn deferred(&self) -> Option<TokenStream> {
         match (&self.sig.asyncness, &self.sig.output) {
             (Some(asyncness), _) => Some(asyncness.to_token_stream()),
@@ -65,8 +65,8 @@ impl Function {
         }
     }
 
-    /// The function with a new body, made from its block. The body keeps the span of the braces that the user wrote,
-    /// or coverage tools would lose sight of it.
+    /// The function with a new body, made from its block. The body keeps the span of the braces
+    /// that the user wrote, or coverage tools would lose sight of it.
     pub fn with_body(self, body: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
         let Self {
             attrs,
@@ -87,8 +87,8 @@ impl Function {
     }
 }
 
-/// Whether a function's signature comes next. Asked first, because the parser of signatures would greet a struct
-/// with "expected `fn`".
+/// Whether a function's signature comes next. Asked first, because the parser of signatures would
+/// greet a struct with "expected `fn`".
 fn at_function(input: ParseStream) -> Result<bool> {
     let ahead = input.fork();
     ahead.parse::<Option<Token![const]>>()?;

@@ -44,8 +44,8 @@ fn unit_bytes(unit: &str) -> Result<u128, SizeError> {
     }
 }
 
-/// `number` times `unit`, with what is left of a byte cut off. In integers, because a float would lose the last
-/// digits of a large number.
+/// `number` times `unit`, with what is left of a byte cut off. In integers, because a float would
+/// lose the last digits of a large number.
 fn times(number: &str, unit: u128) -> Result<u64, SizeError> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || ![whole, fraction].iter().all(|part| is_digits(part)) {

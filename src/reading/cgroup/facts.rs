@@ -26,7 +26,8 @@ impl LevelReading {
 
     /// What may still be used before the limit is reached; 0 above it, `None` unless limit and charge are known. For
     /// [`LimitFile::V1Hierarchical`] an upper bound: what else is charged to the hidden ancestor cannot be seen.
-    pub(crate) fn headroom_bytes(&self) -> Option<u64> {
+    #[cfg(test)]
+    pub(super) fn headroom_bytes(&self) -> Option<u64> {
         match self.limit {
             LimitFact::Bytes { bytes, .. } => Some(bytes.saturating_sub(self.used_bytes()?)),
             LimitFact::None | LimitFact::Unknown => None,

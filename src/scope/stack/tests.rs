@@ -112,7 +112,7 @@ fn the_lowest_takes_leaked_ones_along_and_a_ticket_without_frame_does_nothing() 
     assert!(stack.leave(lowest, 5).is_some());
     assert!(stack.is_empty());
     let next = stack.enter(&C, &LIMIT, 5);
-    assert_eq!(stack.leave(leaked, 500), None);
+    assert_eq!(stack.leave(leaked, 6), None);
     assert_eq!(stack.judge(next, 6), verdict(1, 1, false));
 }
 

@@ -17,7 +17,7 @@ const POD_V2: &str = "kubepods-burstable-pod2f5a1a8e_9d0c_4d6d_8f0e_1a2b3c4d5e6f
 pub(super) type ExpectedLevel = (u8, String, LimitFact, Option<u64>);
 
 pub(super) struct Case {
-    fixture: &'static str,
+    pub(super) fixture: &'static str,
     levels: Vec<ExpectedLevel>,
     /// The ancestor with the least headroom.
     tightest: Option<u8>,

@@ -1,0 +1,77 @@
+//! The short examples run and say what their text promises.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What an example prints; cargo has built it beside this test.
+fn run(name: &str) -> String {
+    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    path.pop();
+    path.pop();
+    let output = Command::new(path.join("examples").join(name))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn assert_in_order(text: &str, parts: &[&str]) {
+    let mut rest = text;
+    for part in parts {
+        let found = rest
+            .find(part)
+            .unwrap_or_else(|| panic!("{part:?} is missing in:\n{text}"));
+        rest = &rest[found + part.len()..];
+    }
+}
+
+#[test]
+fn quickstart_gives_its_cache_back() {
+    let text = run("quickstart");
+    assert_in_order(
+        &text,
+        &[
+            "now:",
+            "MiB of",
+            "filled:",
+            "forced cleanup",
+            "cache: completed",
+            "claimed 97.7 MiB",
+            "after:",
+        ],
+    );
+}
+
+#[test]
+fn limits_stop_what_is_too_big() {
+    let text = run("limits");
+    assert_in_order(
+        &text,
+        &[
+            "generous kept 4096",
+            "strict(100): Ok(100)",
+            "strict(100000): limits::strict",
+            "passed its memory limit of 1.0 MiB",
+            "exceeded: true",
+            "requests_total: 10",
+        ],
+    );
+}
+
+#[test]
+fn hooks_are_told_apart() {
+    let text = run("hooks");
+    assert_in_order(
+        &text,
+        &[
+            "boastful: completed",
+            "claimed 1.0 GiB",
+            "entries: completed",
+            "freed 62.5 MiB",
+            "broken: panicked: out of order",
+            "hangs: timed out",
+            "hook-late",
+        ],
+    );
+}

@@ -1,0 +1,132 @@
+//! A forked child reads itself, keeps its hooks, and starts threads of its own.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use plimsoll::{CleanupFn, CleanupOutcome, HookOutcome, MemoryManager, get_memory_manager};
+use support::wait_until;
+
+#[global_allocator]
+static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+
+const MIB: u64 = 1 << 20;
+
+/// Runs `child` in a forked child; what it returns becomes the exit status.
+fn fork(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: jemalloc and the library take care of forks (that is what is tested), and the child leaves by `_exit`.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+                libc::_exit(status.unwrap_or(101));
+            }
+            pid => {
+                let mut status = 0;
+                assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
+                if libc::WIFEXITED(status) {
+                    libc::WEXITSTATUS(status)
+                } else {
+                    -libc::WTERMSIG(status)
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_child_reads_itself_and_cleans_up_with_the_hooks_of_its_parent() {
+    let manager = get_memory_manager();
+    let runs = Arc::new(AtomicU64::new(0));
+    let _hook = manager.register_cleanup(CleanupFn::new("counts", {
+        let runs = Arc::clone(&runs);
+        move |_| runs.fetch_add(1, Ordering::SeqCst)
+    }));
+    manager.force_cleanup();
+    let held = vec![1u8; 300 << 20];
+    let in_parent = manager.usage().rss_bytes;
+
+    let status = fork(|| {
+        drop(held);
+        let more = vec![1u8; 100 << 20];
+        let usage = manager.usage();
+        // The parent's 300 MiB are gone here, and the child's own 100 MiB are there.
+        if usage.rss_bytes > in_parent - 150 * MIB || usage.rss_bytes < 100 * MIB {
+            return 1;
+        }
+        // The child's worker refreshes the slow facts.
+        wait_until("a fresh look", || {
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            manager.usage().slow_facts_age_ms < 600
+        });
+        let report = manager.force_cleanup();
+        if report.outcome != CleanupOutcome::Cleaned
+            || report.hooks[0].outcome != HookOutcome::Completed
+        {
+            return 2;
+        }
+        drop(more);
+        // A child of the child as well.
+        fork(|| {
+            if manager.force_cleanup().outcome == CleanupOutcome::Cleaned {
+                0
+            } else {
+                3
+            }
+        })
+    });
+    assert_eq!(status, 0);
+    assert_eq!(
+        runs.load(Ordering::SeqCst),
+        1,
+        "what the child does, it does to its own copy"
+    );
+    assert_eq!(manager.force_cleanup().outcome, CleanupOutcome::Cleaned);
+}
+
+#[test]
+fn a_fork_at_any_moment_leaves_the_child_a_manager_that_works() {
+    let manager = Arc::new(MemoryManager::builder().build().unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    // Other threads keep all locks of the manager busy: registry, runner, readings.
+    let busy: Vec<_> = (0..3)
+        .map(|n| {
+            let (manager, stop) = (Arc::clone(&manager), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    match n {
+                        0 => {
+                            drop(manager.register_cleanup(CleanupFn::new("comes and goes", |_| ())))
+                        }
+                        1 => drop(manager.check_and_cleanup()),
+                        _ => drop(manager.force_cleanup()),
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        let status = fork(|| {
+            // A deadlock in the child ends by a signal instead of stopping the test.
+            // SAFETY: an alarm of this process, which has no handler of its own for it.
+            unsafe { libc::alarm(20) };
+            let ran = Arc::new(AtomicBool::new(false));
+            let _hook = manager.register_cleanup(CleanupFn::new("the child's", {
+                let ran = Arc::clone(&ran);
+                move |_| ran.store(true, Ordering::SeqCst)
+            }));
+            let report = manager.force_cleanup();
+            if report.outcome == CleanupOutcome::Cleaned && ran.load(Ordering::SeqCst) {
+                0
+            } else {
+                1
+            }
+        });
+        assert_eq!(status, 0);
+    }
+    stop.store(true, Ordering::Relaxed);
+    busy.into_iter().for_each(|thread| thread.join().unwrap());
+}

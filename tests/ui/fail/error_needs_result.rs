@@ -1,0 +1,20 @@
+//! `on_exceed = "error"` needs a return type that can carry the error.
+use plimsoll::memory_limit;
+
+#[memory_limit(100, on_exceed = "error")]
+fn nothing() {}
+
+#[memory_limit(100, on_exceed = "error")]
+fn unit() -> () {}
+
+#[memory_limit(100, on_exceed = "error")]
+fn number() -> u32 {
+    5
+}
+
+#[memory_limit(100, on_exceed = "error")]
+fn option() -> Option<u32> {
+    Some(5)
+}
+
+fn main() {}
