@@ -1,4 +1,6 @@
-//! Memory management inside long-running services.
+#![doc = include_str!("lib.md")]
+#![deny(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 mod bytes;
 mod callsite;
@@ -9,6 +11,7 @@ mod meter;
 mod pressure;
 mod reading;
 mod scope;
+#[allow(unsafe_code, reason = "the one room for it")]
 mod sys;
 mod usage;
 
@@ -37,3 +40,8 @@ pub mod __private {
     pub use crate::manager::{enter, limited, tick};
     pub use crate::scope::{Limited, MemoryLimit, OnExceed, Site};
 }
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

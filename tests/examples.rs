@@ -1,11 +1,10 @@
 //! The short examples run and say what their text promises.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 /// What an example prints; cargo has built it beside this test.
 fn run(name: &str) -> String {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     let output = Command::new(path.join("examples").join(name))

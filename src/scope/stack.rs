@@ -48,18 +48,20 @@ struct Frame {
 }
 
 impl Frame {
-    const EMPTY: Frame = Frame {
-        serial: Cell::new(0),
-        site: Cell::new(None),
-        limit_bytes: Cell::new(0),
-        on_exceed: Cell::new(OnExceed::Warn),
-        wants_cleanup: Cell::new(false),
-        base_bytes: Cell::new(0),
-        peak_bytes: Cell::new(0),
-        entries: Cell::new(0),
-        exceeded: Cell::new(false),
-        closed: Cell::new(false),
-    };
+    const fn empty() -> Frame {
+        Frame {
+            serial: Cell::new(0),
+            site: Cell::new(None),
+            limit_bytes: Cell::new(0),
+            on_exceed: Cell::new(OnExceed::Warn),
+            wants_cleanup: Cell::new(false),
+            base_bytes: Cell::new(0),
+            peak_bytes: Cell::new(0),
+            entries: Cell::new(0),
+            exceeded: Cell::new(false),
+            closed: Cell::new(false),
+        }
+    }
 
     #[inline]
     fn judge(&self, net_bytes: i64) -> Verdict {
@@ -102,7 +104,7 @@ impl FrameStack {
         FrameStack {
             depth: Cell::new(0),
             last_serial: Cell::new(0),
-            frames: [const { Frame::EMPTY }; MAX_DEPTH],
+            frames: [const { Frame::empty() }; MAX_DEPTH],
         }
     }
 
