@@ -237,3 +237,6 @@ fn source(level: &Level, file: LimitFile) -> LimitSource {
         ancestor: level.ancestor(),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod capture;
+
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
