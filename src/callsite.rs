@@ -1,5 +1,6 @@
 //! One `'static` record per call site, found by a key that costs nothing to make: the address of its name or location.
 
+use std::panic::Location;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +14,23 @@ const MAX_PROBES: usize = 32;
 pub(crate) fn spread(key: usize, bits: u32) -> usize {
     // 2^64 divided by the golden ratio.
     ((key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - bits)) as usize
+}
+
+/// The key of a site: the address of its name, or of its location when it has none.
+#[inline]
+pub(crate) fn key(name: Option<&'static str>, location: &'static Location<'static>) -> usize {
+    match name {
+        Some(name) => name.as_ptr() as usize,
+        None => std::ptr::from_ref(location) as usize,
+    }
+}
+
+/// Whether two sites are one: by name, or by location when neither has a name.
+pub(crate) fn is_same(a: (Option<&str>, &Location<'_>), b: (Option<&str>, &Location<'_>)) -> bool {
+    match (a.0, b.0) {
+        (None, None) => a.1 == b.1,
+        (a, b) => a == b,
+    }
 }
 
 /// The records of all call sites of one kind. Finding one is a multiplication and a load; making one happens once per
@@ -39,14 +57,19 @@ impl<T: Send + Sync, const SITES: usize, const PLACES: usize> CallSites<T, SITES
         }
     }
 
-    /// The record of `key`, made by `make` if this is the first call with it; `None` when there is no room.
+    /// The record of `key`, made by `make` if no record is the `same`; `None` when there is no room.
     #[inline]
-    pub(crate) fn get(&'static self, key: usize, make: impl FnOnce() -> T) -> Option<&'static T> {
+    pub(crate) fn get(
+        &'static self,
+        key: usize,
+        make: impl FnOnce() -> T,
+        same: impl Fn(&T) -> bool,
+    ) -> Option<&'static T> {
         let place = self.places[spread(key, Self::PLACE_BITS)].load(Ordering::Acquire);
         if place >> 16 == key as u64 {
             return self.record(place);
         }
-        self.search(key, make)
+        self.search(key, make, same)
     }
 
     fn record(&'static self, place: u64) -> Option<&'static T> {
@@ -54,10 +77,17 @@ impl<T: Send + Sync, const SITES: usize, const PLACES: usize> CallSites<T, SITES
     }
 
     #[cold]
-    fn search(&'static self, key: usize, make: impl FnOnce() -> T) -> Option<&'static T> {
+    fn search(
+        &'static self,
+        key: usize,
+        make: impl FnOnce() -> T,
+        same: impl Fn(&T) -> bool,
+    ) -> Option<&'static T> {
         if key == 0 || (key as u64) >> KEY_BITS != 0 {
             return None;
         }
+        // Full: what has no place yet gets none, without a search for its like.
+        let full = self.claimed.load(Ordering::Relaxed) >= SITES;
         let start = spread(key, Self::PLACE_BITS);
         let mut mine = None;
         let mut make = Some(make);
@@ -65,10 +95,19 @@ impl<T: Send + Sync, const SITES: usize, const PLACES: usize> CallSites<T, SITES
             let place = &self.places[(start + step) & (PLACES - 1)];
             let mut found = place.load(Ordering::Acquire);
             if found == 0 {
+                if full {
+                    return None;
+                }
                 // The record is complete before its place names it, so whoever finds the place finds the record.
                 let number = match mine {
                     Some(number) => number,
-                    None => *mine.insert(self.claim(make.take()?)?),
+                    None => {
+                        let number = match self.number_of(&same) {
+                            Some(number) => number,
+                            None => self.claim(make.take()?)?,
+                        };
+                        *mine.insert(number)
+                    }
                 };
                 let packed = (key as u64) << 16 | number as u64;
                 match place.compare_exchange(0, packed, Ordering::AcqRel, Ordering::Acquire) {
@@ -84,6 +123,14 @@ impl<T: Send + Sync, const SITES: usize, const PLACES: usize> CallSites<T, SITES
         None
     }
 
+    /// The linker may give one text, or one location, several addresses: those lead to the same record.
+    fn number_of(&'static self, same: impl Fn(&T) -> bool) -> Option<usize> {
+        self.records
+            .iter()
+            .take(self.claimed.load(Ordering::Relaxed))
+            .position(|record| record.get().is_some_and(&same))
+    }
+
     fn claim(&'static self, make: impl FnOnce() -> T) -> Option<usize> {
         let number = self
             .claimed
@@ -95,13 +142,18 @@ impl<T: Send + Sync, const SITES: usize, const PLACES: usize> CallSites<T, SITES
         Some(number)
     }
 
-    /// Every record that a key leads to.
+    /// Every record that a key leads to, once.
     pub(crate) fn iter(&'static self) -> impl Iterator<Item = &'static T> {
-        self.places
+        let mut numbers: Vec<u64> = self
+            .places
             .iter()
             .map(|place| place.load(Ordering::Acquire))
             .filter(|&place| place != 0)
-            .filter_map(|place| self.record(place))
+            .map(|place| place & 0xFFFF)
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().filter_map(|number| self.record(number))
     }
 }
 
@@ -116,7 +168,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for key in 1..=15 {
-                        assert_eq!(SITES.get(key * 8, || key), Some(&key));
+                        assert_eq!(SITES.get(key * 8, || key, |_| false), Some(&key));
                     }
                 });
             }
@@ -129,12 +181,21 @@ mod tests {
     #[test]
     fn a_full_table_and_a_key_that_does_not_fit_get_nothing() {
         static SITES: CallSites<usize, 2, 4> = CallSites::new();
-        assert_eq!(SITES.get(8, || 1), Some(&1));
-        assert_eq!(SITES.get(16, || 2), Some(&2));
-        assert_eq!(SITES.get(24, || 3), None);
-        assert_eq!(SITES.get(8, || 4), Some(&1));
-        assert_eq!(SITES.get(0, || 5), None);
-        assert_eq!(SITES.get(1 << KEY_BITS, || 5), None);
+        assert_eq!(SITES.get(8, || 1, |_| false), Some(&1));
+        assert_eq!(SITES.get(16, || 2, |_| false), Some(&2));
+        assert_eq!(SITES.get(24, || 3, |_| false), None);
+        assert_eq!(SITES.get(8, || 4, |_| false), Some(&1));
+        assert_eq!(SITES.get(0, || 5, |_| false), None);
+        assert_eq!(SITES.get(1 << KEY_BITS, || 5, |_| false), None);
+    }
+
+    #[test]
+    fn another_address_of_the_same_site_leads_to_its_record() {
+        static SITES: CallSites<&str, 8, 16> = CallSites::new();
+        let same = |record: &&str| *record == "name";
+        let first = SITES.get(8, || "name", same).unwrap();
+        assert!(std::ptr::eq(first, SITES.get(16, || "name", same).unwrap()));
+        assert_eq!(SITES.iter().count(), 1);
     }
 
     #[test]
@@ -146,10 +207,10 @@ mod tests {
             .take(20)
             .collect();
         for &key in &colliding {
-            assert_eq!(SITES.get(key, || key), Some(&key));
+            assert_eq!(SITES.get(key, || key, |_| false), Some(&key));
         }
         for &key in &colliding {
-            assert_eq!(SITES.get(key, || 0), Some(&key));
+            assert_eq!(SITES.get(key, || 0, |_| false), Some(&key));
         }
     }
 }

@@ -19,7 +19,7 @@ pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
 pub use stats::ManagerStats;
 
-use crate::cleanup::{CleanupHook, CleanupReason, CleanupRegistration, CleanupReport};
+use crate::cleanup::{CleanupHook, CleanupRegistration, CleanupReport};
 use crate::explain::Finding;
 use crate::meter::ring;
 use crate::pressure::PressureLevel;
@@ -91,7 +91,7 @@ impl MemoryManager {
     /// println!("{} bytes returned", report.returned_bytes());
     /// ```
     pub fn force_cleanup(&self) -> CleanupReport {
-        self.shared.cleanup(CleanupReason::Forced)
+        self.shared.force_cleanup()
     }
 
     /// As [`force_cleanup`](Self::force_cleanup), but returns at once; requests that arrive together share a cleanup.
@@ -113,16 +113,18 @@ impl MemoryManager {
     /// assert_eq!(get_memory_manager().stats().hooks, ["cache"]);
     /// ```
     pub fn register_cleanup(&self, hook: impl CleanupHook + 'static) -> CleanupRegistration {
+        self.shared.threads();
         self.shared.registry.register(Box::new(hook))
     }
 
-    /// How close to the limit the process is, as of the worker's last look. One atomic load.
+    /// How close to the limit the process is, as of the worker's last look: one atomic load, and one that notices a fork.
     ///
     /// ```
     /// let pressure = plimsoll::get_memory_manager().pressure();
     /// ```
     #[inline]
     pub fn pressure(&self) -> PressureLevel {
+        self.shared.gauge();
         self.shared.level.get()
     }
 

@@ -9,7 +9,8 @@ pub(crate) mod jemalloc;
 #[cfg(not(feature = "jemalloc"))]
 #[path = "sys/absent.rs"]
 pub(crate) mod jemalloc;
-pub(crate) mod pending;
+
+pub(crate) mod list;
 pub(crate) mod rusage;
 
 #[cfg(feature = "jemalloc")]

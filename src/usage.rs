@@ -33,12 +33,13 @@ pub struct Usage {
     /// upper bound, and a finding says so.
     pub rss_bytes: u64,
     /// Address space of this process; says little about memory. Linux: field 1 of `/proc/self/statm`.
-    pub virtual_bytes: u64,
+    pub virtual_bytes: Option<u64>,
     /// What of this process is in swap (slow). Linux: `VmSwap`.
     pub swap_bytes: Option<u64>,
     /// The highest RSS so far, never below `rss_bytes` (slow). Linux: `VmHWM`.
     pub peak_rss_bytes: u64,
-    /// What counts against [`limit`](Self::limit): for a cgroup its charge without reclaimable page cache, else RSS + swap.
+    /// What counts against [`limit`](Self::limit): for a cgroup its charge without reclaimable page cache, else RSS + swap (RSS
+    /// alone where swap is unknown).
     pub used_bytes: u64,
     /// The heap, when jemalloc is the global allocator.
     pub heap: Option<HeapUsage>,
@@ -47,6 +48,9 @@ pub struct Usage {
     /// The level with the least headroom: the one that decides when the process dies. Usually the tightest limit, but a
     /// small child under a full parent is bound by the parent.
     pub binding: Option<Bound>,
+    /// Whether every limit on the way could be read, and what counts against it. If not, another may bind, and
+    /// [`percent`](Self::percent) is a lower bound; a finding names the file.
+    pub all_limits_known: bool,
     /// Memory of the machine (slow).
     pub system_total_bytes: Option<u64>,
     /// Memory that the machine can hand out without swapping (slow). Linux: `MemAvailable`.
@@ -78,7 +82,8 @@ impl Usage {
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.binding {
-            Some(bound) => bound.fmt(f)?,
+            Some(bound) if self.all_limits_known => bound.fmt(f)?,
+            Some(bound) => write!(f, "at least {bound}, others unknown")?,
             None => write!(
                 f,
                 "{} of an unknown limit",

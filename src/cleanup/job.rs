@@ -71,9 +71,12 @@ impl Job {
         while let Some(entry) = self.hooks.get(self.next) {
             let entry = Arc::clone(entry);
             self.next += 1;
+            if !entry.is_registered() {
+                continue;
+            }
             let outcome = if now >= self.deadline || !may_call_hooks {
                 HookOutcome::Skipped
-            } else if entry.running.swap(true, Ordering::AcqRel) {
+            } else if !entry.begin_call() {
                 HookOutcome::StillRunning
             } else {
                 let deadline = (now + self.slice).min(self.deadline);
@@ -112,7 +115,7 @@ impl Job {
             return false;
         };
         call.entry.timeouts_total.fetch_add(1, Ordering::Relaxed);
-        self.reports.push(call.timed_out(now));
+        self.reports.push(call.report(now));
         true
     }
 
@@ -121,11 +124,11 @@ impl Job {
         self.current.as_ref().map(|call| call.deadline)
     }
 
-    /// The reports as of now: those that are complete, the hook under way, and those that will have no time.
+    /// The reports as of now: those that are complete, the hook under way, and those that wait.
     pub(super) fn partial_reports(&self, now: Instant) -> Vec<HookReport> {
-        let under_way = self.current.iter().map(|call| call.timed_out(now));
+        let under_way = self.current.iter().map(|call| call.report(now));
         let waiting = self.hooks[self.next..].iter().map(|entry| {
-            HookReport::without_result(&entry.name, HookOutcome::Skipped, Duration::ZERO)
+            HookReport::without_result(&entry.name, HookOutcome::Waiting, Duration::ZERO)
         });
         self.reports
             .iter()
@@ -137,8 +140,14 @@ impl Job {
 }
 
 impl Call {
-    fn timed_out(&self, now: Instant) -> HookReport {
+    /// Of a call that has not returned.
+    fn report(&self, now: Instant) -> HookReport {
+        let outcome = if now >= self.deadline {
+            HookOutcome::TimedOut
+        } else {
+            HookOutcome::UnderWay
+        };
         let duration = now.saturating_duration_since(self.started);
-        HookReport::without_result(&self.entry.name, HookOutcome::TimedOut, duration)
+        HookReport::without_result(&self.entry.name, outcome, duration)
     }
 }

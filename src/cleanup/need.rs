@@ -50,7 +50,7 @@ mod tests {
     fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
         Usage {
             rss_bytes,
-            virtual_bytes: 0,
+            virtual_bytes: None,
             swap_bytes: None,
             peak_rss_bytes: rss_bytes,
             used_bytes: rss_bytes,
@@ -61,6 +61,7 @@ mod tests {
                 used_bytes: rss_bytes,
                 source: LimitSource::Builder,
             }),
+            all_limits_known: true,
             system_total_bytes: None,
             system_available_bytes: None,
             slow_facts_age_ms: 0,

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::callsite::{CallSites, spread};
+use crate::callsite::{self, CallSites, spread};
 use crate::meter::{self, ring};
 
 /// Every N calls, asks the worker to check whether a cleanup is needed. The caller never waits.
 ///
-/// Calls are counted per thread and per site (the name, or else the place of the call), so counting costs no more than a
-/// thread-local; a thread that ends hands its rest over to the others.
+/// Calls are counted per thread and per site (the name, or else the place of the call), so counting costs little more than a
+/// thread-local; a thread that ends hands its rest over to the others. A site keeps the interval it was first seen with.
 ///
 /// ```
 /// use plimsoll::PeriodicCleanup;
@@ -110,7 +110,7 @@ impl Site {
 
     fn request(&self) {
         self.requests_total.fetch_add(1, Ordering::Relaxed);
-        meter::ring_installed(ring::CHECK);
+        meter::ring_installed(ring::CHECK, self.location);
     }
 }
 
@@ -193,17 +193,18 @@ fn site_of(
     location: &'static Location<'static>,
 ) -> &'static Site {
     SITES
-        .get(key, || Site::new(periodic, location))
+        .get(
+            key,
+            || Site::new(periodic, location),
+            |site| callsite::is_same((site.name, site.location), (periodic.name, location)),
+        )
         .unwrap_or(&OTHER)
 }
 
 /// Counts one call at `location`.
 #[inline]
 pub(crate) fn tick(periodic: &PeriodicCleanup, location: &'static Location<'static>) {
-    let key = match periodic.name {
-        Some(name) => name.as_ptr() as usize,
-        None => std::ptr::from_ref(location) as usize,
-    };
+    let key = callsite::key(periodic.name, location);
     let counted = COUNTDOWNS.try_with(|countdowns| {
         let countdown = &countdowns.0[spread(key, LOCAL_BITS)];
         let left = countdown.calls_left.get();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::cleanup::CleanupHook;
-use crate::sys::fork::Snapshot;
+use crate::sys::fork::{self, Snapshot};
 
 /// A registered hook. Name and priority are asked for once, at registration.
 pub(crate) struct Entry {
@@ -13,10 +13,34 @@ pub(crate) struct Entry {
     pub(crate) hook: Box<dyn CleanupHook>,
     pub(crate) name: String,
     pub(crate) priority: i32,
-    /// Set while a runner is inside the hook, also after that runner was given up.
-    pub(crate) running: AtomicBool,
+    /// Cleared when the registration is dropped: a cleanup under way skips it from then on.
+    registered: AtomicBool,
+    /// The process generation, plus 1, in which a runner is inside the hook, also after that runner was given up; else 0. A
+    /// forked child has no such runner.
+    running_in: AtomicU64,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
+}
+
+impl Entry {
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Acquire)
+    }
+
+    /// Whether a runner of this process is inside the hook.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running_in.load(Ordering::Acquire) == fork::generation() + 1
+    }
+
+    /// Marks the hook as being called; `false` when it is already.
+    pub(crate) fn begin_call(&self) -> bool {
+        let here = fork::generation() + 1;
+        self.running_in.swap(here, Ordering::AcqRel) != here
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.running_in.store(0, Ordering::Release);
+    }
 }
 
 /// All registered hooks, highest priority first, then in the order of registration.
@@ -39,7 +63,8 @@ impl Registry {
             name: hook.name().to_owned(),
             priority: hook.priority(),
             hook,
-            running: AtomicBool::new(false),
+            registered: AtomicBool::new(true),
+            running_in: AtomicU64::new(0),
             timeouts_total: AtomicU64::new(0),
         });
         let id = entry.id;
@@ -62,20 +87,22 @@ impl Registry {
 
     fn unregister(&self, id: u64) {
         // The removed entry leaves the lock inside the result: its hook's drop is user code.
-        let _removed = self.entries.update(|entries| {
-            let (gone, kept) = entries
-                .iter()
-                .cloned()
-                .partition(|entry: &Arc<Entry>| entry.id == id);
-            let gone: Vec<_> = gone;
-            (kept, gone)
+        let removed = self.entries.update(|entries| {
+            let mut kept = entries.clone();
+            let position = kept.iter().position(|entry| entry.id == id);
+            let removed = position.map(|position| kept.remove(position));
+            (kept, removed)
         });
+        if let Some(entry) = removed {
+            entry.registered.store(false, Ordering::Release);
+        }
     }
 }
 
 /// Keeps a hook registered; dropping it unregisters the hook.
 ///
-/// A cleanup that is under way may still be inside the hook after that. `std::mem::forget` keeps the hook for good.
+/// A cleanup may be inside the hook at that moment; none calls it any more after that. `std::mem::forget` keeps the hook for
+/// good.
 ///
 /// ```
 /// use plimsoll::{CleanupFn, get_memory_manager};

@@ -125,8 +125,12 @@ pub enum HookOutcome {
     TimedOut,
     /// It was not called, because an earlier call of it has not returned yet.
     StillRunning,
-    /// It was not called, because the time was up.
+    /// It was not called: the time was up, or too many other hooks hang.
     Skipped,
+    /// It was being called, within its time, when the caller's wait ended.
+    UnderWay,
+    /// Its turn had not come when the caller's wait ended.
+    Waiting,
 }
 
 impl HookReport {
@@ -186,7 +190,9 @@ impl fmt::Display for HookReport {
             HookOutcome::Panicked(message) => write!(f, "panicked: {message}")?,
             HookOutcome::TimedOut => write!(f, "timed out after {} ms", self.duration_ms)?,
             HookOutcome::StillRunning => f.write_str("still in an earlier call")?,
-            HookOutcome::Skipped => f.write_str("skipped, no time left")?,
+            HookOutcome::Skipped => f.write_str("skipped")?,
+            HookOutcome::UnderWay => write!(f, "under way for {} ms", self.duration_ms)?,
+            HookOutcome::Waiting => f.write_str("waiting")?,
         }
         if let (Some(freed), Some(allocated)) = (self.freed_bytes, self.allocated_bytes) {
             write!(f, ", freed {}", ByteSize::bytes(freed))?;

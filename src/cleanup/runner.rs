@@ -6,7 +6,6 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use crate::cleanup::{
 };
 use crate::meter;
 use crate::sys::counters;
+use crate::sys::fork;
 use crate::sys::jemalloc;
 use crate::usage::Usage;
 
@@ -28,7 +28,16 @@ use crate::usage::Usage;
 const MAX_STUCK_RUNNERS: usize = 4;
 
 thread_local! {
-    static IS_RUNNER: Cell<bool> = const { Cell::new(false) };
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+/// Which runner a thread is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Current {
+    runner: *const Runner,
+    incarnation: u64,
+    /// The child of a fork inside a hook is no runner.
+    generation: u64,
 }
 
 /// What the runner needs from above.
@@ -39,8 +48,10 @@ pub(crate) trait Host: Send + Sync {
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
-    /// A cleanup is done.
+    /// A cleanup is done: note it.
     fn cleaned(&self, report: &Arc<CleanupReport>);
+    /// Tell whoever listens. May run other people's code (a subscriber), and panic.
+    fn tell(&self, report: &CleanupReport);
 }
 
 /// A cleanup to do.
@@ -102,9 +113,18 @@ impl Runner {
         })
     }
 
-    /// Whether the caller is a hook that a runner called.
-    pub(crate) fn is_current_thread() -> bool {
-        IS_RUNNER.get()
+    /// Whether the caller is a hook that this runner called, and has not given up since.
+    pub(crate) fn is_inside_hook(&self) -> bool {
+        let current = CURRENT.get();
+        current.is_some() && current == Some(self.as_current(self.state.lock().incarnation))
+    }
+
+    fn as_current(&self, incarnation: u64) -> Current {
+        Current {
+            runner: self,
+            incarnation,
+            generation: fork::generation(),
+        }
     }
 
     /// Asks for a cleanup; starts the thread if there is none. `None` when it can't be started.
@@ -180,19 +200,25 @@ impl Runner {
         let thread = state.thread.take();
         self.changed.notify_all();
         drop(state);
-        if let Some(thread) = thread.filter(|_| idle && !Runner::is_current_thread()) {
+        let is_this_thread =
+            |thread: &JoinHandle<()>| thread.thread().id() == std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| idle && !is_this_thread(thread)) {
             let _ = thread.join();
         }
     }
 
     fn ensure_thread(self: &Arc<Self>, state: &mut State) -> Option<()> {
-        if state.thread.is_none() {
+        // A thread that has ended without being told to died of a panic that nothing caught.
+        if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            if state.running.as_ref().is_some_and(Option::is_none) {
+                state.running = None;
+            }
             let runner = Arc::clone(self);
             let incarnation = state.incarnation;
             let thread = std::thread::Builder::new()
                 .name("plimsoll-runner".to_owned())
                 .spawn(move || {
-                    IS_RUNNER.set(true);
+                    CURRENT.set(Some(runner.as_current(incarnation)));
                     runner.run(incarnation);
                 });
             state.thread = Some(thread.ok()?);
@@ -211,7 +237,9 @@ impl Runner {
                 Work::Hook(entry, request) => {
                     host.supervise();
                     let report = call(&entry, &request);
-                    entry.running.store(false, Ordering::Release);
+                    entry.end_call();
+                    // Perhaps the last owner of the hook, whose drop is somebody else's code.
+                    shielded(|| drop(entry));
                     if !self.returned(incarnation, report) {
                         return;
                     }
@@ -279,7 +307,7 @@ impl Runner {
         let purged = jemalloc::purge_all_arenas();
         meter::purge_has_run();
         let after = host.measure();
-        let Some(Some(job)) = self.state.lock().running.replace(None) else {
+        let Some(Some(mut job)) = self.state.lock().running.replace(None) else {
             return;
         };
         let report = Arc::new(CleanupReport {
@@ -287,7 +315,7 @@ impl Runner {
             reason: Some(job.order.reason),
             before: job.before,
             after,
-            hooks: job.reports,
+            hooks: std::mem::take(&mut job.reports),
             purged,
             thread_cache_bytes: after.heap.map(|heap| heap.thread_cache_bytes),
             duration_ms: job.started.elapsed().as_millis() as u64,
@@ -296,10 +324,12 @@ impl Runner {
         host.cleaned(&report);
         let mut state = self.state.lock();
         state.running = None;
-        state.last = Some(report);
+        state.last = Some(Arc::clone(&report));
         state.done_total = state.begun_total;
         drop(state);
         self.changed.notify_all();
+        shielded(|| drop(job));
+        shielded(|| host.tell(&report));
     }
 }
 
@@ -336,6 +366,13 @@ fn call(entry: &Entry, request: &CleanupRequest) -> HookReport {
         allocated_bytes: measured.then_some(counts.allocated_bytes),
         process_freed_bytes,
         ..HookReport::without_result(&entry.name, outcome, duration)
+    }
+}
+
+/// Runs code that is not ours and whose panic must not end the runner.
+fn shielded(action: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
+        message(payload);
     }
 }
 

@@ -82,7 +82,7 @@ impl MemoryManagerBuilder {
     }
 
     /// The growth of RSS since the last cleanup after which the next is due. Defaults to `PLIMSOLL_CLEANUP_THRESHOLD`, else
-    /// to 100 MiB.
+    /// to 100 MiB; in a smaller container that is never reached, and the High line alone decides.
     ///
     /// # Errors
     /// `build` refuses a threshold above a limit that was set beside it.
@@ -132,12 +132,15 @@ impl MemoryManagerBuilder {
 
     /// Never fails: what is wrong with the environment becomes a finding, and a default takes its place.
     pub(super) fn build_whatever_it_takes(mut self) -> MemoryManager {
-        let errors = environment::fill(&mut self.settings);
-        let mut config = self.settings.check().unwrap_or_else(|error| {
-            let mut config = Config::DEFAULT;
-            config.findings.push(environment_finding(&error));
-            config
+        let mut errors = environment::fill(&mut self.settings);
+        let config = self.settings.clone().check().or_else(|error| {
+            // Each variable is good by itself, or it would not be here. Of the one pair that can contradict each other the
+            // limit is worth more.
+            errors.push(error);
+            self.settings.cleanup_threshold = None;
+            self.settings.check()
         });
+        let mut config = config.unwrap_or(Config::DEFAULT);
         config
             .findings
             .extend(errors.iter().map(environment_finding));
@@ -146,7 +149,6 @@ impl MemoryManagerBuilder {
 }
 
 fn environment_finding(error: &BuildError) -> Finding {
-    tracing::error!(%error, "plimsoll: a setting was ignored");
     Finding::new(
         "environment-ignored",
         Severity::Error,

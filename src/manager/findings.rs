@@ -47,7 +47,7 @@ fn panic_strategy() -> Option<Finding> {
 
 fn limits(shared: &Shared) -> Option<Finding> {
     let usage = shared.usage();
-    if usage.limit.bytes.is_none() {
+    if usage.binding.is_none() {
         return Some(Finding::new(
             "limit-unknown",
             Severity::Error,
@@ -100,7 +100,7 @@ fn hooks(shared: &Shared) -> Vec<Finding> {
             if timeouts == 0 {
                 return None;
             }
-            let stuck = entry.running.load(Ordering::Acquire);
+            let stuck = entry.is_running();
             let state = if stuck { ", and has not returned" } else { "" };
             Some(Finding::new(
                 "hook-late",

@@ -38,7 +38,13 @@ fn make(first: &'static Location<'static>) -> &'static MemoryManager {
     // Built outside of the cell: whoever comes second throws its own away instead of waiting.
     let manager = MemoryManagerBuilder::new().build_whatever_it_takes();
     match install(manager, first) {
-        Ok(manager) => manager,
+        Ok(manager) => {
+            // Only now: a subscriber may well ask for the manager.
+            for finding in &manager.shared.config.findings {
+                tracing::error!(target: "plimsoll", code = finding.code, "{}", finding.message);
+            }
+            manager
+        }
         Err(_) => get_memory_manager(),
     }
 }
@@ -64,7 +70,7 @@ pub(super) fn install(
 
 /// A scope or counter rang and nobody listens: makes the manager, or starts its threads in a forked child. Not on the caller's
 /// thread, and once per process.
-pub(super) fn start_listener() {
+pub(super) fn start_listener(by: &'static Location<'static>) {
     static STARTED_IN: AtomicU64 = AtomicU64::new(0);
     let generation = fork::generation() + 1;
     if STARTED_IN.swap(generation, Ordering::AcqRel) == generation {
@@ -72,8 +78,11 @@ pub(super) fn start_listener() {
     }
     let started = std::thread::Builder::new()
         .name("plimsoll-start".to_owned())
-        .spawn(|| {
-            get_memory_manager().shared.threads();
+        .spawn(move || {
+            let manager = INSTALLED
+                .get()
+                .map_or_else(|| make(by), |installed| &*installed.manager);
+            manager.shared.threads();
         });
     if started.is_err() {
         STARTED_IN.store(0, Ordering::Release);

@@ -142,19 +142,23 @@ impl Shared {
     pub(super) fn check_and_cleanup(&self) -> CleanupReport {
         let usage = self.look();
         match self.need(&usage) {
-            Some(reason) => self.cleanup(reason),
+            Some(reason) => self.cleanup(reason, &usage),
             None => CleanupReport::not_run(CleanupOutcome::NotNeeded, None, usage),
         }
     }
 
+    pub(super) fn force_cleanup(&self) -> CleanupReport {
+        self.cleanup(CleanupReason::Forced, &self.usage())
+    }
+
     /// Has the runner clean up and waits for it.
-    pub(super) fn cleanup(&self, reason: CleanupReason) -> CleanupReport {
+    fn cleanup(&self, reason: CleanupReason, usage: &Usage) -> CleanupReport {
+        let runner = &self.threads().runner;
         let not_run = |outcome| CleanupReport::not_run(outcome, Some(reason), self.usage());
-        if Runner::is_current_thread() {
+        if runner.is_inside_hook() {
             return not_run(CleanupOutcome::InsideHook);
         }
-        let runner = &self.threads().runner;
-        match runner.submit(self.order(reason, &self.usage())) {
+        match runner.submit(self.order(reason, usage)) {
             Some(ticket) => CleanupReport::clone(&runner.wait(ticket, reason, || self.usage())),
             None => not_run(CleanupOutcome::Unavailable),
         }
@@ -196,6 +200,9 @@ impl Host for Shared {
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
+    }
+
+    fn tell(&self, report: &CleanupReport) {
         tracing::info!(
             target: "plimsoll",
             reason = %report.reason.map(|reason| reason.to_string()).unwrap_or_default(),

@@ -11,15 +11,18 @@ use crate::cleanup::CleanupReason;
 use crate::manager::shared::Shared;
 use crate::meter::ring;
 use crate::scope::{Crossing, drain_crossings};
+use crate::usage::Usage;
 
 /// How old the slow facts may get: twice a second keeps them under a second old on a busy machine.
 const TICK: Duration = Duration::from_millis(500);
 /// Checks that counters request are answered at most this often: a look costs up to a millisecond.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
-/// Cleanups that nobody waits for run at most this often, so that futile ones cost little.
+/// Checks and passed limits lead to a cleanup at most this often, so that futile ones cost little.
 const CLEANUP_SPACING: Duration = Duration::from_secs(1);
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
+/// How far below the High line usage must fall before the next rise is told.
+const WELL_BELOW_PERCENT: f64 = 5.0;
 /// Deep enough for a tracing subscriber, small enough for a worker.
 const STACK_BYTES: usize = 512 << 10;
 
@@ -40,6 +43,7 @@ struct Worker<'a> {
     check_wanted: bool,
     crossings_wait: bool,
     crossing_wants_cleanup: bool,
+    high_was_told: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -54,6 +58,7 @@ impl<'a> Worker<'a> {
             check_wanted: false,
             crossings_wait: false,
             crossing_wants_cleanup: false,
+            high_was_told: false,
         }
     }
 
@@ -69,7 +74,7 @@ impl<'a> Worker<'a> {
             let now = Instant::now();
             self.hook_deadline = self.shared.threads().runner.supervise(now);
             if bits & ring::CLEAN != 0 {
-                self.submit(CleanupReason::Forced);
+                self.submit(CleanupReason::Forced, &self.shared.usage());
             }
             if self.crossings_wait && now >= self.next_warning {
                 self.crossings_wait = false;
@@ -80,7 +85,8 @@ impl<'a> Worker<'a> {
                 self.check(now);
             }
             if now >= self.next_tick {
-                self.shared.look();
+                let usage = self.shared.look();
+                self.tell_level(&usage);
                 self.next_tick = now + TICK;
             }
         }
@@ -111,15 +117,31 @@ impl<'a> Worker<'a> {
             .or(crossed.then_some(CleanupReason::LimitExceeded));
         self.next_check = now + CHECK_SPACING;
         if let Some(reason) = reason {
-            self.submit(reason);
+            self.submit(reason, &usage);
             self.next_check = now + CLEANUP_SPACING;
         }
     }
 
-    fn submit(&self, reason: CleanupReason) {
-        let order = self.shared.order(reason, &self.shared.usage());
+    fn submit(&self, reason: CleanupReason, usage: &Usage) {
+        let order = self.shared.order(reason, usage);
         if self.shared.threads().runner.submit(order).is_none() {
-            tracing::error!(target: "plimsoll", "no thread for a memory cleanup");
+            shielded(|| tracing::error!(target: "plimsoll", "no thread for a memory cleanup"));
+        }
+    }
+
+    /// One warning when usage rises above the High line, and none again before it was well below.
+    fn tell_level(&mut self, usage: &Usage) {
+        let high_percent = self.shared.config.lines.max_memory_percent;
+        let Some(percent) = usage.percent() else {
+            return;
+        };
+        if percent > high_percent && !self.high_was_told {
+            self.high_was_told = true;
+            shielded(
+                || tracing::warn!(target: "plimsoll", percent, high_percent, "memory is high: {usage}"),
+            );
+        } else if percent < high_percent - WELL_BELOW_PERCENT {
+            self.high_was_told = false;
         }
     }
 
@@ -128,9 +150,15 @@ impl<'a> Worker<'a> {
         let wants_cleanup = &mut self.crossing_wants_cleanup;
         drain_crossings(|crossing| {
             *wants_cleanup |= crossing.wants_cleanup;
-            // A subscriber is somebody else's code: its panic must not end the worker.
-            let _ = catch_unwind(AssertUnwindSafe(|| warn(&crossing)));
+            shielded(|| warn(&crossing));
         });
+    }
+}
+
+/// A subscriber is somebody else's code: its panic must not end the worker.
+fn shielded(tell: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+        std::mem::forget(payload);
     }
 }
 
@@ -142,7 +170,7 @@ fn warn(crossing: &Crossing) {
         used_bytes = crossing.used_bytes,
         scopes = crossing.scopes,
         "{} passed its memory limit of {}: {} held",
-        crossing.site.name(),
+        crossing.site,
         ByteSize::bytes(crossing.limit_bytes),
         ByteSize::bytes(crossing.used_bytes),
     );

@@ -1,5 +1,6 @@
 //! The bell: how hot code tells the worker that something happened, without waiting for anybody.
 
+use std::panic::Location;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -91,22 +92,25 @@ fn sleep(_word: &AtomicU32, timeout: Duration) {
 /// What was rung while no manager was installed.
 static UNHEARD: AtomicU32 = AtomicU32::new(0);
 static INSTALLED: OnceLock<&'static Bell> = OnceLock::new();
-static STARTER: OnceLock<fn()> = OnceLock::new();
+static STARTER: OnceLock<Starter> = OnceLock::new();
+
+/// Makes a listener, on account of the place in the program that rang.
+pub(crate) type Starter = fn(&'static Location<'static>);
 
 /// Rings the installed manager's bell. Without a listener (none installed yet, or a forked child whose worker has not been
 /// started) the starter makes one, once per process.
-pub(crate) fn ring_installed(bits: u32) {
+pub(crate) fn ring_installed(bits: u32, by: &'static Location<'static>) {
     match INSTALLED.get() {
         Some(bell) if bell.is_heard() => bell.ring(bits),
-        _ => ring_unheard(bits),
+        _ => ring_unheard(bits, by),
     }
 }
 
 #[cold]
-fn ring_unheard(bits: u32) {
+fn ring_unheard(bits: u32, by: &'static Location<'static>) {
     UNHEARD.fetch_or(bits, Ordering::AcqRel);
     if let Some(start) = STARTER.get() {
-        start();
+        start(by);
     }
     hand_over();
 }
@@ -129,7 +133,7 @@ pub(crate) fn install(bell: &'static Bell) {
 
 /// Names what starts a listener when there is none. One atomic load when it is set already.
 #[inline]
-pub(crate) fn set_starter(start: fn()) {
+pub(crate) fn set_starter(start: Starter) {
     if STARTER.get().is_none() {
         let _ = STARTER.set(start);
     }

@@ -44,7 +44,7 @@ const NO_LIMIT_FROM_BYTES: u64 = 1 << 62;
 pub(crate) struct Cgroup {
     levels: Vec<Level>,
     problems: Vec<CgroupProblem>,
-    /// How many of the problems came from reading the levels' held files.
+    /// The last of the problems, so many: those that came from reading the levels' held files.
     unread: usize,
     membership: Option<HeldMembership>,
 }
@@ -91,7 +91,13 @@ impl Cgroup {
     /// read as when the levels were resolved. If not (a cgroup was removed, a file broke or was mended), the owner
     /// resolves anew; until then what could not be read is unknown.
     pub(crate) fn refresh(&self, scratch: &mut Vec<u8>) -> bool {
-        refresh_all(&self.levels, scratch).len() == self.unread
+        let unread = refresh_all(&self.levels, scratch);
+        let known = &self.problems[self.problems.len() - self.unread..];
+        unread.len() == known.len()
+            && unread
+                .iter()
+                .zip(known)
+                .all(|(now, before)| now.to_string() == before.to_string())
     }
 
     /// Whether the process has been moved to another cgroup, of any hierarchy, since it was resolved. The owner then

@@ -20,6 +20,7 @@ use crate::scope::Site;
 /// # drop(kept);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LimitExceeded {
     /// The scope's site.

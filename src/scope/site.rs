@@ -4,14 +4,14 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::callsite::CallSites;
+use crate::callsite::{self, CallSites};
 use crate::meter::{self, ring};
-use crate::sys::pending::{Link, Linked, Pending};
+use crate::sys::list::{Link, Linked, StaticList};
 
 /// A place in the program whose scopes are counted together.
 ///
-/// The attribute makes one per function, [`MemoryLimit::enter`](crate::MemoryLimit::enter) one per name or call location
-/// (4,096 of these at most, the rest share one named `other`), or you make one:
+/// The attribute makes one per function, [`MemoryLimit::enter`](crate::MemoryLimit::enter) one per name, or per file and line
+/// without a name (4,096 of these at most, the rest share one named `other`), or you make one:
 ///
 /// ```
 /// static PARSE: plimsoll::Site = plimsoll::Site::new("parse");
@@ -82,9 +82,10 @@ impl Site {
         if wants_cleanup {
             self.wants_cleanup.store(true, Ordering::Relaxed);
         }
-        self.exceeded_total.fetch_add(1, Ordering::Relaxed);
-        CROSSINGS.push(self);
-        meter::ring_installed(ring::EXCEEDED);
+        // Release: whoever sees this crossing counted sees what was stored above.
+        self.exceeded_total.fetch_add(1, Ordering::Release);
+        CROSSED.add(self);
+        meter::ring_installed(ring::EXCEEDED, self.location);
     }
 }
 
@@ -123,7 +124,8 @@ impl Linked for Site {
 const MAX_SITES: usize = 4096;
 static BY_PLACE: CallSites<Site, MAX_SITES, { 2 * MAX_SITES }> = CallSites::new();
 static OTHER: Site = Site::new("other");
-static CROSSINGS: Pending<Site> = Pending::new();
+/// Every site that was ever crossed.
+static CROSSED: StaticList<Site> = StaticList::new();
 
 /// The site of a name, or of a call location for scopes without one.
 #[inline]
@@ -131,12 +133,12 @@ pub(super) fn site_of(
     name: Option<&'static str>,
     location: &'static Location<'static>,
 ) -> &'static Site {
-    let key = match name {
-        Some(name) => name.as_ptr() as usize,
-        None => std::ptr::from_ref(location) as usize,
-    };
     BY_PLACE
-        .get(key, || Site::at(name, location))
+        .get(
+            callsite::key(name, location),
+            || Site::at(name, location),
+            |site| callsite::is_same((site.name, site.location), (name, location)),
+        )
         .unwrap_or(&OTHER)
 }
 
@@ -152,19 +154,28 @@ pub(crate) struct Crossing {
     pub(crate) wants_cleanup: bool,
 }
 
-/// Takes every site with crossings that were not told yet.
+/// Visits every site with crossings that were not told yet, and counts them as told. For the worker alone.
 pub(crate) fn drain_crossings(mut visit: impl FnMut(Crossing)) {
-    CROSSINGS.drain(|site| {
-        let total = site.exceeded_total.load(Ordering::Relaxed);
+    for site in CROSSED.iter() {
+        let total = site.exceeded_total.load(Ordering::Acquire);
         let told = site.told_total.swap(total, Ordering::Relaxed);
-        visit(Crossing {
-            site,
-            scopes: total.saturating_sub(told),
-            limit_bytes: site.last_limit_bytes.load(Ordering::Relaxed),
-            used_bytes: site.last_used_bytes.load(Ordering::Relaxed),
-            wants_cleanup: site.wants_cleanup.swap(false, Ordering::Relaxed),
-        });
-    });
+        if total != told {
+            visit(Crossing {
+                site,
+                scopes: total - told,
+                limit_bytes: site.last_limit_bytes.load(Ordering::Relaxed),
+                used_bytes: site.last_used_bytes.load(Ordering::Relaxed),
+                wants_cleanup: site.wants_cleanup.swap(false, Ordering::Relaxed),
+            });
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Site {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +193,8 @@ mod tests {
             caller()
         };
         let named = site_of(Some("a name"), here);
+        let elsewhere_in_memory: &'static str = "a name".to_owned().leak();
+        assert_eq!(named, site_of(Some(elsewhere_in_memory), here));
         assert!(std::ptr::eq(named, site_of(Some("a name"), elsewhere)));
         assert!(!std::ptr::eq(named, site_of(Some("another"), here)));
         let plain = site_of(None, here);

@@ -61,8 +61,8 @@ pub(crate) fn now() -> Counts {
             pointers = resolve(cell);
         }
         // SAFETY:
-        // - Both pointers are either `STILL` or came from jemalloc for this very thread (the cell is thread-local), and
-        //   jemalloc keeps the thread's record in static TLS, so they live as long as the thread.
+        // - Both pointers are either `STILL` or came from jemalloc for this very thread (the cell is thread-local). They are
+        //   kept only where jemalloc's record of the thread lives as long as the thread, and are fresh elsewhere.
         // - Only this thread writes the counters, so there is no race; volatile, because the allocator writes behind the
         //   compiler's back.
         unsafe {
@@ -74,10 +74,16 @@ pub(crate) fn now() -> Counts {
     })
 }
 
+/// Where jemalloc keeps its record of a thread in static TLS. Elsewhere (macOS, Windows) it frees the record when the thread
+/// ends, before other thread-locals are done: there the pointers are looked up every time.
+const RECORD_OUTLIVES_DESTRUCTORS: bool = cfg!(all(unix, not(target_vendor = "apple")));
+
 #[cold]
 #[inline(never)]
 fn resolve(cell: &Cell<Pointers>) -> Pointers {
     let pointers = super::jemalloc::thread_pointers();
-    cell.set(pointers);
+    if RECORD_OUTLIVES_DESTRUCTORS {
+        cell.set(pointers);
+    }
     pointers
 }

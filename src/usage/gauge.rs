@@ -127,10 +127,10 @@ impl Gauge {
         let taken = slow.taken;
         drop(state);
 
-        let tightest = bounds.tightest();
+        let tightest = bounds.tightest;
         Usage {
             rss_bytes,
-            virtual_bytes: process.map_or(0, |process| process.virtual_bytes),
+            virtual_bytes: process.map(|process| process.virtual_bytes),
             swap_bytes: slow.process.swap_bytes,
             peak_rss_bytes: known_peak.max(rss_bytes),
             used_bytes: tightest.map_or(own_bytes, |bound| bound.used_bytes),
@@ -139,7 +139,8 @@ impl Gauge {
                 bytes: Some(bound.limit_bytes),
                 source: bound.source,
             }),
-            binding: bounds.binding(),
+            binding: bounds.binding,
+            all_limits_known: bounds.all_known,
             system_total_bytes: slow.host.total_bytes,
             system_available_bytes: slow.host.available_bytes,
             slow_facts_age_ms: taken.elapsed().as_millis() as u64,
@@ -204,7 +205,6 @@ fn bounds(
             source: setting.source,
         });
     }
-    let mut all_known = true;
     for level in cgroup.levels() {
         let reading = level.read();
         match (reading.limit, reading.used_bytes()) {
@@ -214,10 +214,19 @@ fn bounds(
                 source: source(level, file),
             }),
             (LimitFact::None, _) => {}
-            _ => all_known = false,
+            // Its limit holds, whatever the kernel charges to it: at least what this process itself uses.
+            (LimitFact::Bytes { bytes, file }, None) => {
+                bounds.add(Bound {
+                    limit_bytes: bytes,
+                    used_bytes: own_bytes,
+                    source: source(level, file),
+                });
+                bounds.all_known = false;
+            }
+            (LimitFact::Unknown, _) => bounds.all_known = false,
         }
     }
-    if let (None, true, Some(limit_bytes)) = (bounds.tightest(), all_known, host.total_bytes) {
+    if let (None, true, Some(limit_bytes)) = (bounds.tightest, bounds.all_known, host.total_bytes) {
         bounds.add(Bound {
             limit_bytes,
             used_bytes: own_bytes,

@@ -141,14 +141,17 @@ impl fmt::Display for Bound {
 /// The tightest limit with what counts against it, and the bound with the least headroom. Of equals the first wins, so
 /// callers list what a person set before what they found.
 pub(super) struct Bounds {
-    tightest: Option<Bound>,
-    binding: Option<Bound>,
+    pub(super) tightest: Option<Bound>,
+    pub(super) binding: Option<Bound>,
+    /// Cleared when a level's limit, or what counts against it, could not be read.
+    pub(super) all_known: bool,
 }
 
 impl Bounds {
     pub(super) const NONE: Bounds = Bounds {
         tightest: None,
         binding: None,
+        all_known: true,
     };
 
     pub(super) fn add(&mut self, bound: Bound) {
@@ -164,14 +167,6 @@ impl Bounds {
         {
             self.binding = Some(bound);
         }
-    }
-
-    pub(super) fn tightest(&self) -> Option<Bound> {
-        self.tightest
-    }
-
-    pub(super) fn binding(&self) -> Option<Bound> {
-        self.binding
     }
 }
 
@@ -201,8 +196,8 @@ mod tests {
         let mut bounds = Bounds::NONE;
         bounds.add(bound(100, 50, ancestor(0)));
         bounds.add(bound(1000, 990, ancestor(1)));
-        assert_eq!(bounds.tightest().unwrap().source, ancestor(0));
-        let binding = bounds.binding().unwrap();
+        assert_eq!(bounds.tightest.unwrap().source, ancestor(0));
+        let binding = bounds.binding.unwrap();
         assert_eq!(
             (binding.source, binding.headroom_bytes()),
             (ancestor(1), 10)
@@ -218,8 +213,8 @@ mod tests {
         let mut bounds = Bounds::NONE;
         bounds.add(bound(100, 50, LimitSource::Builder));
         bounds.add(bound(100, 50, ancestor(0)));
-        assert_eq!(bounds.tightest().unwrap().source, LimitSource::Builder);
-        assert_eq!(bounds.binding().unwrap().source, LimitSource::Builder);
+        assert_eq!(bounds.tightest.unwrap().source, LimitSource::Builder);
+        assert_eq!(bounds.binding.unwrap().source, LimitSource::Builder);
     }
 
     #[test]
@@ -238,9 +233,9 @@ mod tests {
                 bounds.add(bound(limit, used, LimitSource::Host));
             }
             let least = levels.iter().map(|&(limit, used)| limit.saturating_sub(used)).min();
-            prop_assert_eq!(bounds.binding().map(|b| b.headroom_bytes()), least);
+            prop_assert_eq!(bounds.binding.map(|b| b.headroom_bytes()), least);
             let tightest = levels.iter().map(|&(limit, _)| limit).min();
-            prop_assert_eq!(bounds.tightest().map(|b| b.limit_bytes), tightest);
+            prop_assert_eq!(bounds.tightest.map(|b| b.limit_bytes), tightest);
         }
     }
 }
