@@ -1,0 +1,99 @@
+//! The names of what is measured: one for the bench that measures and the table that prints. They are file names too.
+
+/// `usage()` and what else tells a process its memory.
+pub mod usage {
+    /// `MemoryManager::usage`.
+    pub const PLIMSOLL: &str = "usage";
+    /// `sysinfo::System`, refreshing the memory of one process.
+    pub const SYSINFO: &str = "usage by sysinfo";
+    /// `memory_stats::memory_stats`.
+    pub const MEMORY_STATS: &str = "usage by memory-stats";
+}
+
+/// Scopes: into one and out of it, and what is asked inside.
+pub mod guard {
+    /// One malloc and free.
+    pub const MALLOC_AND_FREE: &str = "malloc and free of 64 B";
+    /// A scope at a static site.
+    pub const STATIC_SITE: &str = "guard at a static site";
+    /// A scope by name.
+    pub const NAMED: &str = "guard by name";
+    /// A scope by call location.
+    pub const LOCATED: &str = "guard by call location";
+    /// A function with `#[memory_limit]`.
+    pub const ATTRIBUTE: &str = "guard by attribute";
+    /// `MemoryManager::pressure` of a manager at hand.
+    pub const PRESSURE: &str = "pressure";
+    /// `get_memory_manager` and `pressure`.
+    pub const PRESSURE_GLOBAL: &str = "pressure of the global manager";
+    /// `checkpoint` without a scope.
+    pub const CHECKPOINT_OUTSIDE: &str = "checkpoint without a scope";
+    /// `checkpoint` in one scope.
+    pub const CHECKPOINT_INSIDE: &str = "checkpoint in a scope";
+}
+
+/// Counters: time per call and thread.
+pub mod periodic {
+    /// A thread-local increment.
+    pub const THREAD_LOCAL: &str = "thread-local increment";
+    /// The same on two threads at once.
+    pub const THREAD_LOCAL_TWO: &str = "thread-local increment, 2 threads";
+    /// An increment of one atomic.
+    pub const ATOMIC: &str = "shared atomic";
+    /// The same on two threads at once.
+    pub const ATOMIC_TWO: &str = "shared atomic, 2 threads";
+    /// A named static counter that rings every 100th call.
+    pub const NAMED_OFTEN: &str = "periodic by name, every 100";
+    /// The same on two threads at once.
+    pub const NAMED_OFTEN_TWO: &str = "periodic by name, every 100, 2 threads";
+    /// A named static counter that hardly ever rings.
+    pub const NAMED_SELDOM: &str = "periodic by name, every 1000000";
+    /// The same on two threads at once.
+    pub const NAMED_SELDOM_TWO: &str = "periodic by name, every 1000000, 2 threads";
+    /// A counter made where it ticks.
+    pub const INLINE_OFTEN: &str = "periodic inline, every 100";
+    /// The same, hardly ever ringing.
+    pub const INLINE_SELDOM: &str = "periodic inline, every 1000000";
+    /// A function with `#[periodic_cleanup]`.
+    pub const ATTRIBUTE_OFTEN: &str = "periodic by attribute, every 100";
+    /// The same, hardly ever ringing.
+    pub const ATTRIBUTE_SELDOM: &str = "periodic by attribute, every 1000000";
+}
+
+/// Giving memory back: per workload, how much and how fast.
+pub mod purge {
+    /// The series of one workload.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Purge {
+        /// The share of what the freed blocks held that the cleanup returned.
+        pub returned: &'static str,
+        /// The time of the cleanup over that of `madvise` for as many bytes.
+        pub times_madvise: &'static str,
+    }
+
+    macro_rules! purge {
+        ($workload:literal) => {
+            Purge {
+                returned: concat!("cleanup of ", $workload, ", returned"),
+                times_madvise: concat!("cleanup of ", $workload, ", time over madvise"),
+            }
+        };
+    }
+
+    /// Blocks of a page.
+    pub const PAGES: Purge = purge!("1 GiB of 4 KiB blocks");
+    /// Small blocks.
+    pub const SMALL: Purge = purge!("1 GiB of 64 B blocks");
+    /// Small blocks, of which every 64th is kept.
+    pub const FRAGMENTED: Purge = purge!("1 GiB of 64 B blocks but 1 in 64 (fragmentation)");
+    /// The caches of threads that said that they are idle.
+    pub const IDLE_THREADS: Purge = purge!("64 threads after thread_idle");
+    /// The caches of threads that just sleep.
+    pub const SILENT_THREADS: Purge = purge!("64 threads without thread_idle");
+}
+
+/// The library itself.
+pub mod own {
+    /// RSS that an installed manager adds, in bytes.
+    pub const RSS: &str = "own RSS a second after install";
+}
