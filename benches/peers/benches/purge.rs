@@ -78,34 +78,38 @@ fn cached_classes() -> impl Iterator<Item = usize> {
 /// Threads that filled their caches with freed blocks and now wait, until they are dropped.
 struct WaitingThreads {
     threads: Vec<JoinHandle<()>>,
-    leave: Arc<Barrier>,
+    meeting: Arc<Barrier>,
 }
 
 impl WaitingThreads {
     fn start(before_waiting: fn()) -> Self {
-        let all_freed = Arc::new(Barrier::new(THREADS + 1));
-        let leave = Arc::new(Barrier::new(THREADS + 1));
+        let meeting = Arc::new(Barrier::new(THREADS + 1));
         let threads = (0..THREADS)
             .map(|_| {
-                let (all_freed, leave) = (Arc::clone(&all_freed), Arc::clone(&leave));
+                let meeting = Arc::clone(&meeting);
                 thread::spawn(move || {
-                    let cached = cached_classes()
-                        .flat_map(|bytes| (0..CACHED_BLOCKS).map(move |_| vec![1u8; bytes]));
-                    drop(cached.collect::<Vec<_>>());
+                    let blocks: Vec<Vec<u8>> = cached_classes()
+                        .flat_map(|bytes| (0..CACHED_BLOCKS).map(move |_| vec![1; bytes]))
+                        .collect();
+                    // All hold their blocks at once, or one would use again what another freed.
+                    meeting.wait();
+                    drop(blocks);
                     before_waiting();
-                    all_freed.wait();
-                    leave.wait();
+                    meeting.wait();
+                    meeting.wait();
                 })
             })
             .collect();
-        all_freed.wait();
-        WaitingThreads { threads, leave }
+        // All hold, all have freed; the third time all leave.
+        meeting.wait();
+        meeting.wait();
+        WaitingThreads { threads, meeting }
     }
 }
 
 impl Drop for WaitingThreads {
     fn drop(&mut self) {
-        self.leave.wait();
+        self.meeting.wait();
         for thread in self.threads.drain(..) {
             thread.join().expect("waiting does not panic");
         }
