@@ -19,7 +19,7 @@ impl MemoryLimit {
     /// let report = scope.finish();
     /// println!("held up to {} bytes", report.peak_bytes);
     /// ```
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn enter(self) -> ScopeGuard {
         meter::set_starter(start_listener);

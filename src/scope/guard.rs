@@ -56,7 +56,7 @@ pub struct ScopeReport {
 }
 
 /// Enters a scope at `location`.
-#[inline]
+#[inline(always)]
 pub(crate) fn enter(limit: MemoryLimit, location: &'static Location<'static>) -> ScopeGuard {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
     let start = counters::now();
@@ -94,15 +94,21 @@ pub(crate) fn enter(limit: MemoryLimit, location: &'static Location<'static>) ->
 /// Names the outermost such scope.
 #[inline]
 pub fn checkpoint() -> Result<(), LimitExceeded> {
-    FRAMES.with(|frames| {
-        if frames.is_empty() {
-            return Ok(());
-        }
-        match frames.judge_all(counters::now().net_bytes()) {
+    if FRAMES.with(FrameStack::is_empty) {
+        return Ok(());
+    }
+    checkpoint_inside()
+}
+
+/// Not inline, so that a checkpoint without a scope is two instructions and a jump.
+#[inline(never)]
+fn checkpoint_inside() -> Result<(), LimitExceeded> {
+    FRAMES.with(
+        |frames| match frames.judge_all(counters::now().net_bytes()) {
             None => Ok(()),
             Some((site, limit_bytes, verdict)) => Err(exceeded(site, limit_bytes, verdict)),
-        }
-    })
+        },
+    )
 }
 
 #[cold]
@@ -165,11 +171,20 @@ impl ScopeGuard {
 
     #[inline]
     fn leave(&self, now: Counts) -> Verdict {
-        let (verdict, outermost) = FRAMES.with(|frames| {
-            let verdict = frames.leave(self.ticket, now.net_bytes());
-            (verdict, frames.is_empty())
-        });
-        if outermost {
+        let net_bytes = now.net_bytes();
+        match FRAMES.with(|frames| frames.leave_only(self.ticket, net_bytes)) {
+            Some(verdict) => {
+                meter::at_boundary();
+                verdict
+            }
+            None => self.leave_among_others(now),
+        }
+    }
+
+    #[inline(never)]
+    fn leave_among_others(&self, now: Counts) -> Verdict {
+        let verdict = FRAMES.with(|frames| frames.leave(self.ticket, now.net_bytes()));
+        if FRAMES.with(FrameStack::is_empty) {
             meter::at_boundary();
         }
         verdict.unwrap_or_else(|| {

@@ -79,6 +79,13 @@ impl Frame {
         }
     }
 
+    /// Whose it is, its limit, and what is known of it at `net_bytes`.
+    #[cold]
+    fn told(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
+        let verdict = self.judge(net_bytes);
+        Some((self.site.get()?, self.limit_bytes.get() as u64, verdict))
+    }
+
     #[cold]
     fn cross(&self, used_bytes: i64) {
         self.exceeded.set(true);
@@ -117,22 +124,12 @@ impl FrameStack {
     #[inline]
     pub(super) fn enter(&self, site: &'static Site, limit: &MemoryLimit, net_bytes: i64) -> Ticket {
         let limit_bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
-        let joined = self.open().iter().rev().find(|frame| {
-            frame
-                .site
-                .get()
-                .is_some_and(|open| std::ptr::eq(open, site))
-                && !frame.closed.get()
-                && frame.limit_bytes.get() <= limit_bytes
-                && frame.on_exceed.get() == limit.on_exceed
-        });
-        if let Some(frame) = joined {
-            frame.entries.set(frame.entries.get().saturating_add(1));
-            return Ticket {
-                serial: frame.serial.get(),
-            };
-        }
         let depth = self.depth.get();
+        if depth > 0
+            && let Some(ticket) = self.join(site, limit_bytes, limit.on_exceed)
+        {
+            return ticket;
+        }
         let Some(frame) = self.frames.get(depth) else {
             return Ticket::NONE;
         };
@@ -150,6 +147,24 @@ impl FrameStack {
         frame.closed.set(false);
         self.depth.set(depth + 1);
         Ticket { serial }
+    }
+
+    /// Joins the open frame of `site`, if that one is at least as strict. Not inline: entering the outermost scope is to be small.
+    #[inline(never)]
+    fn join(&self, site: &'static Site, limit_bytes: i64, on_exceed: OnExceed) -> Option<Ticket> {
+        let frame = self.open().iter().rev().find(|frame| {
+            frame
+                .site
+                .get()
+                .is_some_and(|open| std::ptr::eq(open, site))
+                && !frame.closed.get()
+                && frame.limit_bytes.get() <= limit_bytes
+                && frame.on_exceed.get() == on_exceed
+        })?;
+        frame.entries.set(frame.entries.get().saturating_add(1));
+        Some(Ticket {
+            serial: frame.serial.get(),
+        })
     }
 
     #[inline]
@@ -177,13 +192,12 @@ impl FrameStack {
     pub(super) fn judge_all(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
         let mut outermost = None;
         for frame in self.open().iter().filter(|frame| !frame.closed.get()) {
-            let verdict = frame.judge(net_bytes);
-            if verdict.exceeded && outermost.is_none() && frame.on_exceed.get() != OnExceed::Warn {
-                let limit_bytes = frame.limit_bytes.get() as u64;
-                outermost = frame.site.get().map(|site| (site, limit_bytes, verdict));
+            let exceeded = frame.judge(net_bytes).exceeded;
+            if exceeded && outermost.is_none() && frame.on_exceed.get() != OnExceed::Warn {
+                outermost = Some(frame);
             }
         }
-        outermost
+        outermost?.told(net_bytes)
     }
 
     #[inline]
@@ -191,8 +205,20 @@ impl FrameStack {
         self.depth.get() == 0
     }
 
-    /// Judges all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
+    /// Gives up the only entry of the only open scope, as most exits do. `None` when it is not that, with nothing done.
     #[inline]
+    pub(super) fn leave_only(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
+        let lowest = &self.frames[0];
+        let is_only = self.depth.get() == 1
+            && lowest.serial.get() == ticket.serial
+            && lowest.entries.get() == 1;
+        is_only.then(|| {
+            self.depth.set(0);
+            lowest.judge(net_bytes)
+        })
+    }
+
+    /// Judges all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
     pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
         let verdict = self.judge(ticket, net_bytes)?;
         let position = self.find(ticket)?;
