@@ -64,8 +64,15 @@ impl<'a> Worker<'a> {
 
     fn run(mut self) {
         loop {
-            let timeout = self.wake_at().saturating_duration_since(Instant::now());
-            let bits = self.shared.bell.wait(timeout);
+            let now = Instant::now();
+            let timeout = self.wake_at(now).saturating_duration_since(now);
+            // Checks wait in the bell until one is due: a counter that rings all the time then rings for nothing.
+            let postponed = if now < self.next_check {
+                ring::CHECK
+            } else {
+                0
+            };
+            let bits = self.shared.bell.wait(timeout, postponed);
             if bits & ring::STOP != 0 {
                 return;
             }
@@ -97,8 +104,8 @@ impl<'a> Worker<'a> {
     }
 
     /// The earliest of what waits.
-    fn wake_at(&self) -> Instant {
-        let check = self.wants_cleanup().then_some(self.next_check);
+    fn wake_at(&self, now: Instant) -> Instant {
+        let check = (self.wants_cleanup() || now < self.next_check).then_some(self.next_check);
         let warning = self.crossings_wait.then_some(self.next_warning);
         [check, warning, self.hook_deadline]
             .into_iter()

@@ -21,7 +21,7 @@ pub(crate) mod ring {
     pub(crate) const STOP: u32 = 1 << 4;
 }
 
-/// A word that a worker sleeps on. Whoever sets the first bit since the worker looked wakes it; all others pass by.
+/// A word that a worker sleeps on. Whoever sets a bit that was not set wakes it; all others pass by.
 pub(crate) struct Bell {
     word: AtomicU32,
     /// The process generation whose worker listens, plus 1; 0 when none ever did.
@@ -38,17 +38,23 @@ impl Bell {
 
     /// Sets `bits`; at most one futex wake per round of the worker. No lock, no allocation.
     pub(crate) fn ring(&self, bits: u32) {
-        if self.word.fetch_or(bits, Ordering::AcqRel) == 0 {
+        // A check has nothing to hand over, so one that waits already speaks for this one; counters need not share the word.
+        if bits == ring::CHECK && self.word.load(Ordering::Relaxed) & ring::CHECK != 0 {
+            return;
+        }
+        if self.word.fetch_or(bits, Ordering::AcqRel) & bits != bits {
             wake(&self.word);
         }
     }
 
-    /// Worker only: sleeps until a bit is set or the time is up, and takes all bits.
-    pub(crate) fn wait(&self, timeout: Duration) -> u32 {
-        if self.word.load(Ordering::Acquire) == 0 {
-            sleep(&self.word, timeout);
+    /// Worker only: sleeps until a bit is set or the time is up, and takes all bits but the `postponed` ones. Those stay set,
+    /// so that ringing them once more wakes nobody.
+    pub(crate) fn wait(&self, timeout: Duration, postponed: u32) -> u32 {
+        let word = self.word.load(Ordering::Acquire);
+        if word & !postponed == 0 {
+            sleep(&self.word, word, timeout);
         }
-        self.word.swap(0, Ordering::AcqRel)
+        self.word.fetch_and(postponed, Ordering::AcqRel) & !postponed
     }
 
     /// Says that this process has a worker that listens, or soon will.
@@ -70,14 +76,14 @@ fn wake(word: &AtomicU32) {
 }
 
 #[cfg(target_os = "linux")]
-fn sleep(word: &AtomicU32, timeout: Duration) {
+fn sleep(word: &AtomicU32, expected: u32, timeout: Duration) {
     use rustix::thread::futex;
     let timeout = futex::Timespec {
         tv_sec: timeout.as_secs() as i64,
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
     // Woken, timed out, interrupted or too late: the caller looks at the word in every case.
-    let _ = futex::wait(word, futex::Flags::PRIVATE, 0, Some(&timeout));
+    let _ = futex::wait(word, futex::Flags::PRIVATE, expected, Some(&timeout));
 }
 
 /// Elsewhere the flag is set and the worker's next look finds it.
@@ -85,7 +91,7 @@ fn sleep(word: &AtomicU32, timeout: Duration) {
 fn wake(_word: &AtomicU32) {}
 
 #[cfg(not(target_os = "linux"))]
-fn sleep(_word: &AtomicU32, timeout: Duration) {
+fn sleep(_word: &AtomicU32, _expected: u32, timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(50)));
 }
 
@@ -149,8 +155,8 @@ mod tests {
         bell.ring(ring::CHECK);
         bell.ring(ring::EXCEEDED);
         bell.ring(ring::CHECK);
-        assert_eq!(bell.wait(Duration::ZERO), ring::CHECK | ring::EXCEEDED);
-        assert_eq!(bell.wait(Duration::ZERO), 0);
+        assert_eq!(bell.wait(Duration::ZERO, 0), ring::CHECK | ring::EXCEEDED);
+        assert_eq!(bell.wait(Duration::ZERO, 0), 0);
     }
 
     #[test]
@@ -177,7 +183,7 @@ mod tests {
             // Were a wake or a bit lost, this would sleep for the whole hour.
             let mut seen = 0;
             while seen < 40_000 {
-                bell.wait(Duration::from_secs(3600));
+                bell.wait(Duration::from_secs(3600), 0);
                 seen = rung.load(Ordering::Acquire);
             }
         });
