@@ -74,43 +74,51 @@ struct Site {
     name: Option<&'static str>,
     location: &'static Location<'static>,
     interval_calls: u32,
-    calls_total: AtomicU64,
-    requests_total: AtomicU64,
+    /// Rounds that were filled on one thread.
+    rounds: AtomicU64,
     /// Calls that did not fill a round on their own thread.
     rest_calls: AtomicU64,
 }
 
 impl Site {
-    const fn new(periodic: &PeriodicCleanup, location: &'static Location<'static>) -> Self {
+    const fn new(periodic: PeriodicCleanup, location: &'static Location<'static>) -> Self {
         Site {
             name: periodic.name,
             location,
             interval_calls: periodic.interval_calls,
-            calls_total: AtomicU64::new(0),
-            requests_total: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
             rest_calls: AtomicU64::new(0),
         }
     }
 
+    /// One shared counter per round is all that threads that count fast have to share.
     fn full_round(&self) {
-        self.calls_total
-            .fetch_add(u64::from(self.interval_calls), Ordering::Relaxed);
-        self.request();
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        meter::ring_installed(ring::CHECK, self.location);
     }
 
     /// Adds calls that were not part of a round of one thread; the rests of many threads make rounds too.
     fn add_rest(&self, calls: u32) {
         let (calls, interval) = (u64::from(calls), u64::from(self.interval_calls));
-        self.calls_total.fetch_add(calls, Ordering::Relaxed);
         let before = self.rest_calls.fetch_add(calls, Ordering::Relaxed);
         if before / interval != (before + calls) / interval {
-            self.request();
+            meter::ring_installed(ring::CHECK, self.location);
         }
     }
 
-    fn request(&self) {
-        self.requests_total.fetch_add(1, Ordering::Relaxed);
-        meter::ring_installed(ring::CHECK, self.location);
+    fn stats(&self) -> PeriodicStats {
+        let interval = u64::from(self.interval_calls);
+        let rounds = self.rounds.load(Ordering::Relaxed);
+        let rest_calls = self.rest_calls.load(Ordering::Relaxed);
+        PeriodicStats {
+            name: match self.name {
+                Some(name) => name.to_owned(),
+                None => format!("{}:{}", self.location.file(), self.location.line()),
+            },
+            interval_calls: self.interval_calls,
+            calls_total: rounds * interval + rest_calls,
+            requests_total: rounds + rest_calls / interval,
+        }
     }
 }
 
@@ -118,7 +126,7 @@ const MAX_SITES: usize = 256;
 static SITES: CallSites<Site, MAX_SITES, { 2 * MAX_SITES }> = CallSites::new();
 /// Counts for the sites that did not fit, in rounds of 100.
 static OTHER: Site = Site::new(
-    &PeriodicCleanup::every(100).named("other"),
+    PeriodicCleanup::every(100).named("other"),
     Location::caller(),
 );
 
@@ -131,20 +139,22 @@ struct Countdown {
     site: Cell<Option<&'static Site>>,
 }
 
-struct Countdowns([Countdown; 1 << LOCAL_BITS]);
+/// Hands over what is counted when its thread ends.
+struct HandOver;
 
 thread_local! {
-    static COUNTDOWNS: Countdowns = const {
-        Countdowns(
-            [const {
-                Countdown {
-                    key: Cell::new(0),
-                    calls_left: Cell::new(0),
-                    site: Cell::new(None),
-                }
-            }; 1 << LOCAL_BITS],
-        )
+    // Without a destructor, so that counting need not ask whether it ran: `HAND_OVER` empties the places, and an empty place
+    // leads to `turn`.
+    static COUNTDOWNS: [Countdown; 1 << LOCAL_BITS] = const {
+        [const {
+            Countdown {
+                key: Cell::new(0),
+                calls_left: Cell::new(0),
+                site: Cell::new(None),
+            }
+        }; 1 << LOCAL_BITS]
     };
+    static HAND_OVER: HandOver = const { HandOver };
 }
 
 impl Countdown {
@@ -162,7 +172,18 @@ impl Countdown {
     /// A round is full, or the place belongs to another site.
     #[cold]
     #[inline(never)]
-    fn turn(&self, key: usize, periodic: &PeriodicCleanup, location: &'static Location<'static>) {
+    fn turn(
+        &self,
+        key: usize,
+        periodic: PeriodicCleanup,
+        location: &'static Location<'static>,
+        prepare: fn(),
+    ) {
+        prepare();
+        if HAND_OVER.try_with(|_| ()).is_err() {
+            // The thread is ending and has handed over already.
+            return site_of(key, periodic, location).add_rest(1);
+        }
         if self.key.get() != key {
             self.hand_over();
             let site = site_of(key, periodic, location);
@@ -181,15 +202,15 @@ impl Countdown {
     }
 }
 
-impl Drop for Countdowns {
+impl Drop for HandOver {
     fn drop(&mut self) {
-        self.0.iter().for_each(Countdown::hand_over);
+        COUNTDOWNS.with(|countdowns| countdowns.iter().for_each(Countdown::hand_over));
     }
 }
 
 fn site_of(
     key: usize,
-    periodic: &PeriodicCleanup,
+    periodic: PeriodicCleanup,
     location: &'static Location<'static>,
 ) -> &'static Site {
     SITES
@@ -201,40 +222,24 @@ fn site_of(
         .unwrap_or(&OTHER)
 }
 
-/// Counts one call at `location`.
+/// Counts one call at `location`; `prepare` runs before anything is rung. `periodic` is a copy: the address of a caller's own
+/// would keep it in memory.
 #[inline]
-pub(crate) fn tick(periodic: &PeriodicCleanup, location: &'static Location<'static>) {
+pub(crate) fn tick(periodic: PeriodicCleanup, location: &'static Location<'static>, prepare: fn()) {
     let key = callsite::key(periodic.name, location);
-    let counted = COUNTDOWNS.try_with(|countdowns| {
-        let countdown = &countdowns.0[spread(key, LOCAL_BITS)];
+    COUNTDOWNS.with(|countdowns| {
+        let countdown = &countdowns[spread(key, LOCAL_BITS)];
         let left = countdown.calls_left.get();
         if countdown.key.get() == key && left > 1 {
             countdown.calls_left.set(left - 1);
         } else {
-            countdown.turn(key, periodic, location);
+            countdown.turn(key, periodic, location, prepare);
         }
     });
-    if counted.is_err() {
-        // The thread is ending and has handed over already.
-        site_of(key, periodic, location).add_rest(1);
-    }
 }
 
 /// What all sites have counted.
 pub(crate) fn periodic_stats() -> Vec<PeriodicStats> {
-    let other =
-        std::iter::once(&OTHER).filter(|other| other.calls_total.load(Ordering::Relaxed) > 0);
-    SITES
-        .iter()
-        .chain(other)
-        .map(|site| PeriodicStats {
-            name: match site.name {
-                Some(name) => name.to_owned(),
-                None => format!("{}:{}", site.location.file(), site.location.line()),
-            },
-            interval_calls: site.interval_calls,
-            calls_total: site.calls_total.load(Ordering::Relaxed),
-            requests_total: site.requests_total.load(Ordering::Relaxed),
-        })
-        .collect()
+    let other = Some(OTHER.stats()).filter(|other| other.calls_total > 0);
+    SITES.iter().map(Site::stats).chain(other).collect()
 }

@@ -36,8 +36,9 @@ impl PeriodicCleanup {
     #[inline]
     #[track_caller]
     pub fn tick(&self) {
-        meter::set_starter(start_listener);
-        cleanup::tick(self, Location::caller());
+        cleanup::tick(*self, Location::caller(), || {
+            meter::set_starter(start_listener);
+        });
     }
 }
 
