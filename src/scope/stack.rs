@@ -4,7 +4,8 @@
 //! enter        pushes a frame { serial, base = net now, limit }; recursive entry of a site joins its frame
 //! judge        every open frame: used = net - base; peak = max(peak, used); used > limit latches the verdict
 //! leave        the top frame pops, with every closed one below it; a frame that is not on top is marked closed;
-//!              the lowest frame takes all above it along (their guards were leaked or outlived it)
+//!              the lowest frame takes all above it along: their guards were leaked, or outlive it, and then find their
+//!              frame until another scope needs its place
 //! ```
 //!
 //! Fixed size and cells only: no allocation, no lock, no destructor, usable in the destructors of other thread-locals.
@@ -120,13 +121,13 @@ impl FrameStack {
         &self.frames[..self.depth.get().min(MAX_DEPTH)]
     }
 
-    /// Opens a frame, or joins the open one of this site if that one is at least as strict.
+    /// Opens a frame, or joins the open one of this site under the same limit.
     #[inline]
     pub(super) fn enter(&self, site: &'static Site, limit: &MemoryLimit, net_bytes: i64) -> Ticket {
         let limit_bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
         let depth = self.depth.get();
         if depth > 0
-            && let Some(ticket) = self.join(site, limit_bytes, limit.on_exceed)
+            && let Some(ticket) = self.join(site, limit, limit_bytes)
         {
             return ticket;
         }
@@ -149,17 +150,18 @@ impl FrameStack {
         Ticket { serial }
     }
 
-    /// Joins the open frame of `site`, if that one is at least as strict. Not inline: entering the outermost scope is to be small.
+    /// Joins the open frame of `site` under the same limit: recursion. Not inline: entering the outermost scope is to be small.
     #[inline(never)]
-    fn join(&self, site: &'static Site, limit_bytes: i64, on_exceed: OnExceed) -> Option<Ticket> {
+    fn join(&self, site: &'static Site, limit: &MemoryLimit, limit_bytes: i64) -> Option<Ticket> {
         let frame = self.open().iter().rev().find(|frame| {
             frame
                 .site
                 .get()
                 .is_some_and(|open| std::ptr::eq(open, site))
                 && !frame.closed.get()
-                && frame.limit_bytes.get() <= limit_bytes
-                && frame.on_exceed.get() == on_exceed
+                && frame.limit_bytes.get() == limit_bytes
+                && frame.on_exceed.get() == limit.on_exceed
+                && frame.wants_cleanup.get() == limit.cleanup_on_exceed
         })?;
         frame.entries.set(frame.entries.get().saturating_add(1));
         Some(Ticket {
@@ -184,7 +186,16 @@ impl FrameStack {
                 own = Some(verdict);
             }
         }
-        own
+        own.or_else(|| Some(self.orphan(ticket)?.judge(net_bytes)))
+    }
+
+    /// The frame of a guard that outlived the lowest scope, unless another scope has its place by now.
+    #[cold]
+    fn orphan(&self, ticket: Ticket) -> Option<&Frame> {
+        self.frames[self.depth.get().min(MAX_DEPTH)..]
+            .iter()
+            .find(|frame| frame.serial.get() == ticket.serial && !frame.closed.get())
+            .filter(|_| ticket != Ticket::NONE)
     }
 
     /// Judges all open frames, and returns the outermost that passed its limit and does more than warn.
@@ -213,6 +224,7 @@ impl FrameStack {
             && lowest.serial.get() == ticket.serial
             && lowest.entries.get() == 1;
         is_only.then(|| {
+            lowest.closed.set(true);
             self.depth.set(0);
             lowest.judge(net_bytes)
         })
@@ -221,22 +233,23 @@ impl FrameStack {
     /// Judges all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
     pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
         let verdict = self.judge(ticket, net_bytes)?;
-        let position = self.find(ticket)?;
-        let frame = &self.frames[position];
+        let position = self.find(ticket);
+        let frame = match position {
+            Some(position) => &self.frames[position],
+            None => self.orphan(ticket)?,
+        };
         let entries = frame.entries.get().saturating_sub(1);
         frame.entries.set(entries);
         if entries == 0 {
-            self.close(position);
+            frame.closed.set(true);
+            self.pop_closed(position == Some(0));
         }
         Some(verdict)
     }
 
-    #[inline]
-    fn close(&self, position: usize) {
-        self.frames[position].closed.set(true);
-        if position == 0 {
+    fn pop_closed(&self, lowest: bool) {
+        if lowest {
             self.depth.set(0);
-            return;
         }
         while let Some(top) = self.depth.get().checked_sub(1)
             && self.frames[top].closed.get()

@@ -68,7 +68,7 @@ fn a_scope_that_only_warns_never_fails_a_checkpoint() {
 }
 
 #[test]
-fn recursion_joins_the_frame_and_a_stricter_entry_does_not() {
+fn recursion_joins_the_frame_and_another_limit_does_not() {
     let stack = FrameStack::new();
     let first = stack.enter(&A, &LIMIT, 0);
     for _ in 0..10_000 {
@@ -76,9 +76,16 @@ fn recursion_joins_the_frame_and_a_stricter_entry_does_not() {
     }
     let between = stack.enter(&B, &LIMIT, 50);
     assert_eq!(stack.enter(&A, &LIMIT, 50), first);
-    let stricter = stack.enter(&A, &MemoryLimit::bytes(10), 50);
-    assert_ne!(stricter, first);
-    assert_eq!(stack.leave(stricter, 61), verdict(11, 11, true));
+    for other in [
+        MemoryLimit::bytes(10),
+        MemoryLimit::bytes(1000),
+        erring(100),
+        LIMIT.cleanup_on_exceed(false),
+    ] {
+        let own = stack.enter(&A, &other, 50);
+        assert_ne!(own, first);
+        assert_eq!(stack.leave(own, 61), verdict(11, 11, other.bytes < 11));
+    }
     assert_eq!(stack.leave(first, 61), verdict(61, 61, false));
     assert_eq!(stack.leave(between, 61), verdict(11, 11, false));
     for _ in 0..10_000 {
@@ -105,15 +112,33 @@ fn a_frame_below_the_top_is_closed_and_popped_later() {
 }
 
 #[test]
-fn the_lowest_takes_leaked_ones_along_and_a_ticket_without_frame_does_nothing() {
+fn the_lowest_takes_leaked_ones_along() {
     let stack = FrameStack::new();
     let lowest = stack.enter(&A, &LIMIT, 0);
-    let leaked = stack.enter(&B, &LIMIT, 0);
+    let _leaked = stack.enter(&B, &erring(1), 0);
     assert!(stack.leave(lowest, 5).is_some());
-    assert!(stack.is_empty());
-    let next = stack.enter(&C, &LIMIT, 5);
-    assert_eq!(stack.leave(leaked, 6), None);
-    assert_eq!(stack.judge(next, 6), verdict(1, 1, false));
+    assert!(stack.is_empty() && stack.judge_all(500).is_none());
+}
+
+#[test]
+fn a_guard_that_outlives_the_lowest_keeps_its_verdict_until_its_place_is_needed() {
+    static SITE: Site = Site::new("orphan");
+    let stack = FrameStack::new();
+    let lowest = stack.enter(&A, &LIMIT, 0);
+    let orphan = stack.enter(&SITE, &LIMIT, 0);
+    assert_eq!(stack.judge(orphan, 150), verdict(150, 150, true));
+    stack.leave(lowest, 150);
+    assert_eq!(stack.judge(orphan, 20), verdict(20, 150, true));
+    assert_eq!(stack.leave(orphan, 200), verdict(200, 200, true));
+    assert_eq!(stack.leave(orphan, 200), None);
+    assert_eq!(SITE.exceeded_total(), 1);
+
+    let lowest = stack.enter(&A, &LIMIT, 0);
+    let orphan = stack.enter(&B, &LIMIT, 0);
+    stack.leave(lowest, 0);
+    let others = [stack.enter(&A, &LIMIT, 0), stack.enter(&C, &LIMIT, 0)];
+    assert_eq!(stack.leave(orphan, 5), None);
+    assert_eq!(stack.judge(others[1], 6), verdict(6, 6, false));
 }
 
 #[test]
@@ -126,6 +151,7 @@ fn past_the_depth_there_is_no_frame_and_nothing_breaks() {
         .collect();
     assert_eq!(tickets[MAX_DEPTH], Ticket::NONE);
     assert_eq!(stack.leave(tickets[MAX_DEPTH], 1), None);
+    assert_eq!(FrameStack::new().judge(Ticket::NONE, 1), None);
     for ticket in tickets[..MAX_DEPTH].iter().rev() {
         assert!(stack.leave(*ticket, 1).is_some());
     }
