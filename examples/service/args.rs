@@ -1,0 +1,65 @@
+//! [`Args`]: what can be said on the command line.
+
+use std::ffi::OsString;
+use std::str::FromStr;
+
+pub const HELP: &str = "\
+A crypto-market event service that knows its memory.
+
+Usage: service [--port P] [--seconds N] [--no-traffic]
+
+  --port P      listen on 127.0.0.1:P; 0 takes any free port [8077]
+  --seconds N   end after N seconds [at Ctrl-C or SIGTERM]
+  --no-traffic  wait for a client instead of sending events to itself
+  --help        print this
+
+  POST /events   one JSON event, or an array of them:
+                 {\"id\": \"1\", \"exchange\": \"binance\", \"symbol\": \"BTC-USDT\", \"price\": 1.5, \"size\": 2.0, \"ts_ms\": 1}
+  GET  /usage    memory and counters
+  POST /cleanup  gives memory back, and reports what that returned
+  GET  /healthz  whether it is up
+
+Exit: 0 ended as asked, 64 unknown argument, 69 port not available, 74 can't write, 78 bad PLIMSOLL_* variable
+";
+
+const ACCEPTED: &str = "accepted are --port P, --seconds N, --no-traffic and --help";
+
+pub struct Args {
+    pub port: u16,
+    pub seconds: Option<u64>,
+    pub traffic: bool,
+}
+
+impl Args {
+    /// `None` when help was asked for; the error is a line for people.
+    pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Args>, String> {
+        let mut args = Args {
+            port: 8077,
+            seconds: None,
+            traffic: true,
+        };
+        let mut words = words.map(|word| word.to_string_lossy().into_owned());
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--port" => args.port = number("--port", words.next(), u16::MAX)?,
+                "--seconds" => {
+                    args.seconds = Some(number("--seconds", words.next(), u32::MAX)?.into());
+                }
+                "--no-traffic" => args.traffic = false,
+                "--help" | "-h" => return Ok(None),
+                other => return Err(format!("unknown argument {other:?}; {ACCEPTED}")),
+            }
+        }
+        Ok(Some(args))
+    }
+}
+
+fn number<N: FromStr + std::fmt::Display>(
+    flag: &str,
+    word: Option<String>,
+    max: N,
+) -> Result<N, String> {
+    let word = word.ok_or_else(|| format!("{flag} needs a whole number from 0 to {max}"))?;
+    word.parse()
+        .map_err(|_| format!("{flag} takes a whole number from 0 to {max}, not {word:?}"))
+}
