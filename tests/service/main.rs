@@ -1,0 +1,10 @@
+//! The service example, driven by clients that nobody here wrote: nothing sent is lost unless the reply said so.
+#![cfg(all(target_os = "linux", feature = "jemalloc"))]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod accounting;
+mod cgroup;
+mod exits;
+mod process;
+mod replies;
+mod tools;
