@@ -1,9 +1,10 @@
 //! Every event that was sent is somewhere.
 
 use std::fs;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Counts, Service};
@@ -17,10 +18,7 @@ fn a_repeated_batch_is_accepted_once_and_counted_every_time() {
     let service = Service::start();
     let scratch = TempDir::new().unwrap();
     let file = scratch.path().join("batch.json");
-    let events: Vec<_> = (0..10)
-        .map(|number| json!({"id": number.to_string(), "exchange": "binance", "symbol": "BTC-USDT", "price": 1.5, "size": 2.0, "ts_ms": 1}))
-        .collect();
-    fs::write(&file, json!(events).to_string()).unwrap();
+    fs::write(&file, batch(0..10)).unwrap();
 
     hey(&service.url("/events"), &file, 2000);
 
@@ -112,6 +110,37 @@ fn a_cleanup_says_what_it_did() {
     assert_eq!(after.accepted, before.accepted);
 }
 
-fn clean_up(service: &Service) -> serde_json::Value {
+#[test]
+fn the_oldest_go_and_the_newest_stay() {
+    if !tools::have(&["curl"]) {
+        return;
+    }
+    let service = Service::start();
+    let post = |numbers: Range<u64>| {
+        let url = service.url("/events");
+        tools::json(&curl(&["--data", &batch(numbers), &url]))
+    };
+    assert_eq!(post(0..1000), json!({"accepted": 1000, "duplicates": 0}));
+    clean_up(&service);
+    assert_eq!(post(999..1000), json!({"accepted": 0, "duplicates": 1}));
+    assert_eq!(post(0..1), json!({"accepted": 1, "duplicates": 0}));
+}
+
+/// An array of events with these numbers as ids.
+fn batch(numbers: Range<u64>) -> String {
+    let events = numbers.map(|number| {
+        json!({
+            "id": number.to_string(),
+            "exchange": "binance",
+            "symbol": "BTC-USDT",
+            "price": 1.5,
+            "size": 2.0,
+            "ts_ms": 1,
+        })
+    });
+    Value::from_iter(events).to_string()
+}
+
+fn clean_up(service: &Service) -> Value {
     tools::json(&curl(&["--request", "POST", &service.url("/cleanup")]))
 }

@@ -181,21 +181,15 @@ impl Service {
             stdout: self.stdout(),
         }
     }
-
-    /// Fails with what is known when the kernel or anything else has ended it.
-    pub fn assert_alive(&mut self) {
-        if let Some(status) = self.child.try_wait().unwrap() {
-            panic!(
-                "the service ended: {status}\n{}{}",
-                self.read("stdout"),
-                self.read("stderr")
-            );
-        }
-    }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let status = self.child.try_wait();
+            let (stdout, stderr) = (self.stdout(), self.read("stderr"));
+            eprintln!("the service (ended: {status:?}) said:\n{stdout}{stderr}");
+        }
         // Fails when it has ended already; it is collected in any case.
         let _ = self.child.kill();
         let _ = self.child.wait();
