@@ -83,9 +83,6 @@ impl CleanupHook for EventCache {
             }
             freed_bytes += round;
         }
-        for shard in &self.shards {
-            shard.lock().shrink();
-        }
         ClaimedBytes::bytes(freed_bytes)
     }
 
@@ -107,7 +104,7 @@ impl Shard {
         let new = self.ids.insert(Arc::clone(&event.id));
         if new {
             self.accepted += 1;
-            self.held_bytes += event.bytes();
+            self.held_bytes += event.heap_bytes();
             self.events.push_back(event);
         } else {
             self.duplicates += 1;
@@ -122,17 +119,14 @@ impl Shard {
         for event in self.events.drain(..spare.min(EVICTED_AT_ONCE)) {
             self.ids.remove(&event.id);
             self.evicted += 1;
-            freed_bytes += event.bytes();
+            freed_bytes += event.heap_bytes();
         }
         self.held_bytes -= freed_bytes;
-        freed_bytes
-    }
-
-    /// Tables keep their size when what is in them goes; a quarter of that in use is worth a copy.
-    fn shrink(&mut self) {
+        // Tables keep their size when what is in them goes: with a quarter of it in use a smaller copy is worth its while.
         if self.events.len() < self.events.capacity() / 4 {
             self.events.shrink_to(2 * self.events.len());
             self.ids.shrink_to(2 * self.ids.len());
         }
+        freed_bytes
     }
 }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+/// What an `Arc` keeps before its text.
+const ARC_COUNTS_BYTES: usize = 2 * size_of::<usize>();
+
 #[derive(serde::Deserialize, serde::Serialize)]
 pub struct Event {
     pub id: Arc<str>,
@@ -18,9 +21,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Memory that it holds, without the allocator's rounding.
-    pub fn bytes(&self) -> u64 {
-        (size_of::<Self>() + self.id.len() + self.exchange.len() + self.symbol.len()) as u64
+    /// About what its texts take on the heap. Its place in a table does not count: the next event takes that.
+    pub fn heap_bytes(&self) -> u64 {
+        let allocation = |bytes: usize| bytes.next_multiple_of(8) as u64;
+        allocation(ARC_COUNTS_BYTES + self.id.len())
+            + allocation(self.exchange.len())
+            + allocation(self.symbol.len())
     }
 }
 
