@@ -1,5 +1,7 @@
 //! A program with nothing but attributes: the first thing they have to say starts a manager, which warns and cleans up.
 
+#![cfg(feature = "jemalloc")]
+
 mod support;
 
 use plimsoll::{CleanupReason, memory_limit, periodic_cleanup};

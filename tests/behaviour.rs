@@ -1,5 +1,7 @@
 //! The guide's memory manager, row by row of its behaviour table.
 
+#![cfg(feature = "jemalloc")]
+
 mod support;
 
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,5 +1,6 @@
 //! Real memory cgroups of version 1: each test makes its own below `/sys/fs/cgroup/memory` and runs itself inside.
 
+#![cfg(feature = "jemalloc")]
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -67,10 +67,11 @@ fn a_bad_environment_is_a_build_error_and_a_finding_of_the_manager_that_starts_a
 }
 
 #[test]
-fn variables_that_contradict_each_other_leave_the_defaults() {
+fn of_variables_that_contradict_each_other_the_limit_is_kept() {
     if !is_child() {
-        let output = child("variables_that_contradict_each_other_leave_the_defaults")
+        let output = child("of_variables_that_contradict_each_other_the_limit_is_kept")
             .env("PLIMSOLL_MEMORY_LIMIT", "64MiB")
+            .env("PLIMSOLL_MAX_MEMORY_PERCENT", "50")
             .env("PLIMSOLL_CLEANUP_THRESHOLD", "65MiB")
             .output();
         return assert_success(&output.unwrap());
@@ -78,7 +79,10 @@ fn variables_that_contradict_each_other_leave_the_defaults() {
     let error = MemoryManager::builder().build().unwrap_err();
     assert!(matches!(error, BuildError::ThresholdAboveLimit { .. }));
     let manager = get_memory_manager();
-    assert_eq!(manager.stats().cleanup_threshold_bytes, 100 << 20);
+    let stats = manager.stats();
+    assert_eq!(stats.cleanup_threshold_bytes, 100 << 20);
+    assert_eq!(stats.usage.limit.bytes, Some(64 << 20));
+    assert_eq!(stats.max_memory_percent, 50.0);
     assert!(
         manager
             .findings()

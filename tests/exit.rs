@@ -1,5 +1,6 @@
 //! The manager in `atexit`, when everything else is going away.
 
+#![cfg(feature = "jemalloc")]
 #![cfg(unix)]
 
 mod support;

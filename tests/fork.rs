@@ -1,13 +1,16 @@
 //! A forked child reads itself, keeps its hooks, and starts threads of its own.
 
+#![cfg(feature = "jemalloc")]
 #![cfg(target_os = "linux")]
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
-use plimsoll::{CleanupFn, CleanupOutcome, HookOutcome, MemoryManager, get_memory_manager};
+use plimsoll::{
+    CleanupFn, CleanupOutcome, HookOutcome, MemoryManager, PressureLevel, get_memory_manager,
+};
 use support::wait_until;
 
 #[global_allocator]
@@ -129,4 +132,65 @@ fn a_fork_at_any_moment_leaves_the_child_a_manager_that_works() {
     }
     stop.store(true, Ordering::Relaxed);
     busy.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_fork_while_a_hook_runs_leaves_the_child_a_hook_that_can_run() {
+    let manager = MemoryManager::builder().build().unwrap();
+    let (go, wait) = mpsc::channel::<()>();
+    let (inside, is_inside) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let first = AtomicBool::new(true);
+    let _hook = manager.register_cleanup(CleanupFn::new("cache", move |_| {
+        if first.swap(false, Ordering::SeqCst) {
+            inside.send(()).unwrap();
+            let _ = wait.lock().unwrap().recv();
+        }
+    }));
+    manager.request_cleanup();
+    is_inside.recv().unwrap();
+    let status = fork(|| {
+        let report = manager.force_cleanup();
+        if report.hooks[0].outcome == HookOutcome::Completed {
+            0
+        } else {
+            1
+        }
+    });
+    go.send(()).unwrap();
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn the_child_of_a_fork_inside_a_hook_is_no_runner() {
+    let manager = Arc::new(MemoryManager::builder().build().unwrap());
+    let status = Arc::new(AtomicI32::new(-1));
+    let _hook = manager.register_cleanup(CleanupFn::new("forks once", {
+        let (manager, status) = (Arc::downgrade(&manager), Arc::clone(&status));
+        let first = AtomicBool::new(true);
+        move |_| {
+            if first.swap(false, Ordering::SeqCst) {
+                let manager = manager.upgrade().unwrap();
+                let cleaned = || manager.force_cleanup().outcome == CleanupOutcome::Cleaned;
+                status.store(fork(|| if cleaned() { 0 } else { 1 }), Ordering::SeqCst);
+            }
+        }
+    }));
+    manager.force_cleanup();
+    assert_eq!(status.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_child_that_only_looks_at_the_pressure_sees_it_change() {
+    let held = vec![1u8; 200 << 20];
+    let rss_bytes = get_memory_manager().usage().rss_bytes;
+    let limit = plimsoll::ByteSize::bytes(rss_bytes * 10 / 9);
+    let manager = MemoryManager::builder().limit(limit).build().unwrap();
+    wait_until("high", || manager.pressure() == PressureLevel::High);
+    let status = fork(|| {
+        drop(held);
+        wait_until("normal", || manager.pressure() == PressureLevel::Normal);
+        0
+    });
+    assert_eq!(status, 0);
 }

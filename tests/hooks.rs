@@ -1,5 +1,7 @@
 //! Hooks that misbehave: each gets a documented answer, the others run, and the purge happens.
 
+#![cfg(feature = "jemalloc")]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -319,4 +321,102 @@ fn dropping_a_manager_ends_its_threads_even_from_inside_a_hook() {
     *slot.lock().unwrap() = Some(manager);
     ended.recv_timeout(Duration::from_secs(60)).unwrap();
     drop(registration);
+}
+
+#[test]
+fn a_hook_is_not_called_after_its_registration_was_dropped() {
+    let manager = manager();
+    let (go, wait) = mpsc::channel::<()>();
+    let (inside, is_inside) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let _first = manager.register_cleanup(
+        CleanupFn::new("first", move |_| {
+            inside.send(()).unwrap();
+            let _ = wait.lock().unwrap().recv();
+        })
+        .priority(5),
+    );
+    let (second, runs) = neighbour(&manager);
+    manager.request_cleanup();
+    is_inside.recv().unwrap();
+    drop(second);
+    go.send(()).unwrap();
+    wait_until("the cleanup is done", || {
+        manager.stats().cleanups_total == 1
+    });
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_hook_whose_drop_panics_on_the_runner_harms_no_later_cleanup() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    let manager = manager();
+    let own: Arc<Mutex<Option<CleanupRegistration>>> = Arc::default();
+    let registration = manager.register_cleanup(CleanupFn::new("once", {
+        let (own, bomb) = (Arc::clone(&own), Bomb);
+        move |_| {
+            let _ = &bomb;
+            drop(own.lock().unwrap().take());
+        }
+    }));
+    *own.lock().unwrap() = Some(registration);
+    for _ in 0..3 {
+        assert_eq!(manager.force_cleanup().outcome, CleanupOutcome::Cleaned);
+    }
+}
+
+#[test]
+fn a_name_or_an_estimate_that_panics_stays_with_who_asked() {
+    struct Odd;
+    impl plimsoll::CleanupHook for Odd {
+        fn cleanup(&self, _: &plimsoll::CleanupRequest) -> plimsoll::ClaimedBytes {
+            plimsoll::ClaimedBytes::UNKNOWN
+        }
+        fn name(&self) -> &str {
+            panic!("no name")
+        }
+    }
+    let manager = manager();
+    let register = std::panic::AssertUnwindSafe(|| manager.register_cleanup(Odd));
+    assert!(std::panic::catch_unwind(register).is_err());
+    let _guesses = manager
+        .register_cleanup(CleanupFn::new("guesses", |_| 1u64).estimate(|| panic!("no estimate")));
+    let report = manager.force_cleanup();
+    assert_eq!(report.hooks.len(), 1);
+    assert_eq!(
+        report.hooks[0].outcome,
+        HookOutcome::Panicked("no estimate".into())
+    );
+}
+
+#[test]
+fn a_hook_may_have_another_manager_clean_up() {
+    let (outer, inner) = (manager(), Arc::new(manager()));
+    let outcome = Arc::new(Mutex::new(None));
+    let _hook = outer.register_cleanup(CleanupFn::new("asks another", {
+        let (inner, outcome) = (Arc::clone(&inner), Arc::clone(&outcome));
+        move |_| *outcome.lock().unwrap() = Some(inner.force_cleanup().outcome)
+    }));
+    outer.force_cleanup();
+    assert_eq!(*outcome.lock().unwrap(), Some(CleanupOutcome::Cleaned));
+    assert_eq!(inner.stats().cleanups_total, 1);
+}
+
+#[test]
+fn a_hook_that_works_until_the_deadline_it_was_told_is_not_late() {
+    let manager = with_deadline(Duration::from_secs(4));
+    let _diligent = manager.register_cleanup(CleanupFn::new("diligent", |request| {
+        while std::time::Instant::now() < request.deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }));
+    assert_eq!(
+        manager.force_cleanup().hooks[0].outcome,
+        HookOutcome::Completed
+    );
 }

@@ -1,5 +1,7 @@
 //! Scopes on a real allocator: what counts, what a check says, and every way to leave.
 
+#![cfg(feature = "jemalloc")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
@@ -94,6 +96,35 @@ fn guards_may_end_in_any_order_or_never() {
     drop(outer);
     assert!(checkpoint().is_ok());
     drop(kept);
+}
+
+#[test]
+fn a_guard_that_outlives_its_frame_keeps_its_verdict_and_counts_once() {
+    static SITE: Site = Site::new("outlives");
+    let outer = MemoryLimit::mib(100).named("lowest").enter();
+    let inner = MemoryLimit::mib(1).at(&SITE).enter();
+    let kept = vec![1u8; 2 * MIB];
+    assert!(inner.check().is_err());
+    drop(outer);
+    drop(kept);
+    assert!(inner.check().is_err());
+    let report = inner.finish();
+    assert!(
+        report.exceeded && report.peak_bytes >= 2 * MIB as u64,
+        "{report:?}"
+    );
+    assert_eq!(SITE.exceeded_total(), 1);
+}
+
+#[test]
+fn each_limit_of_a_site_is_judged_by_its_own_number() {
+    static SITE: Site = Site::new("two limits");
+    let outer = MemoryLimit::mib(1).at(&SITE).enter();
+    let kept = vec![1u8; 2 * MIB];
+    let inner = MemoryLimit::mib(100).at(&SITE).enter();
+    assert!(inner.check().is_ok());
+    assert_eq!(outer.check().unwrap_err().limit_bytes, MIB as u64);
+    drop((kept, inner));
 }
 
 #[test]

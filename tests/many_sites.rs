@@ -1,5 +1,7 @@
 //! However many sites a program has, the library keeps a bounded number of records.
 
+#![cfg(feature = "jemalloc")]
+
 use plimsoll::MemoryLimit;
 
 #[global_allocator]

@@ -1,5 +1,7 @@
 //! What must not allocate does not: counted by the allocator itself.
 
+#![cfg(feature = "jemalloc")]
+
 use plimsoll::{MemoryLimit, PeriodicCleanup, checkpoint, get_memory_manager};
 
 #[global_allocator]

@@ -1,5 +1,7 @@
 //! Feature `serde`: everything that is reported can be sent somewhere.
 
+#![cfg(feature = "jemalloc")]
+
 use plimsoll::{ByteSize, CleanupFn, MemoryLimit, MemoryManager};
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! A scope that is over its limit all the time does not fill the log: one warning per site and second at most, and none lost.
 
+#![cfg(feature = "jemalloc")]
+
 mod support;
 
 use std::time::Instant;

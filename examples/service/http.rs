@@ -107,7 +107,7 @@ fn bound(bound: &Bound) -> Value {
 fn report(report: &CleanupReport) -> Value {
     json!({
         "text": report.to_string(),
-        "outcome": format!("{:?}", report.outcome),
+        "outcome": report.outcome.to_string(),
         "reason": report.reason.map(|reason| reason.to_string()),
         "rss_before_bytes": report.before.rss_bytes,
         "rss_after_bytes": report.after.rss_bytes,
@@ -122,7 +122,7 @@ fn report(report: &CleanupReport) -> Value {
 fn hook(hook: &HookReport) -> Value {
     json!({
         "name": hook.name,
-        "outcome": format!("{:?}", hook.outcome),
+        "outcome": hook.outcome.to_string(),
         "estimated_bytes": hook.estimated_bytes,
         "claimed_bytes": hook.claimed_bytes,
         "freed_bytes": hook.freed_bytes,

@@ -107,7 +107,7 @@ pub struct CleanupRequest {
     pub reason: CleanupReason,
     /// How many bytes the manager would like back in all; `u64::MAX` means all that can be spared.
     pub target_bytes: u64,
-    /// When the hook should have returned.
+    /// When the hook should have returned; somewhat later it is left behind.
     pub deadline: Instant,
 }
 

@@ -16,6 +16,8 @@ use crate::usage::Usage;
 
 /// A hook gets this share of the whole deadline, so that one that hangs leaves time for the others.
 const HOOK_SHARE: u32 = 4;
+/// A hook is told this much less than it gets, in shares of it: one that works until its deadline returns just after it.
+const GRACE_SHARE: u32 = 4;
 
 pub(super) struct Job {
     pub(super) order: Order,
@@ -90,7 +92,7 @@ impl Job {
                     CleanupRequest {
                         reason: self.order.reason,
                         target_bytes: self.target_bytes,
-                        deadline,
+                        deadline: deadline - self.slice / GRACE_SHARE,
                     },
                 );
             };

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::callsite::{self, CallSites, spread};
 use crate::meter::{self, ring};
@@ -69,13 +69,18 @@ pub struct PeriodicStats {
     pub requests_total: u64,
 }
 
+const STRIPES: usize = 8;
+
+#[repr(align(64))]
+struct Stripe(AtomicU64);
+
 /// The shared side of a site.
 struct Site {
     name: Option<&'static str>,
     location: &'static Location<'static>,
     interval_calls: u32,
-    /// Rounds that were filled on one thread.
-    rounds: AtomicU64,
+    /// Rounds that were filled on one thread. In stripes, so that threads that count fast share no cache line.
+    rounds: [Stripe; STRIPES],
     /// Calls that did not fill a round on their own thread.
     rest_calls: AtomicU64,
 }
@@ -86,14 +91,15 @@ impl Site {
             name: periodic.name,
             location,
             interval_calls: periodic.interval_calls,
-            rounds: AtomicU64::new(0),
+            rounds: [const { Stripe(AtomicU64::new(0)) }; STRIPES],
             rest_calls: AtomicU64::new(0),
         }
     }
 
-    /// One shared counter per round is all that threads that count fast have to share.
-    fn full_round(&self) {
-        self.rounds.fetch_add(1, Ordering::Relaxed);
+    fn full_round(&self, stripe: usize) {
+        self.rounds[stripe % STRIPES]
+            .0
+            .fetch_add(1, Ordering::Relaxed);
         meter::ring_installed(ring::CHECK, self.location);
     }
 
@@ -108,7 +114,11 @@ impl Site {
 
     fn stats(&self) -> PeriodicStats {
         let interval = u64::from(self.interval_calls);
-        let rounds = self.rounds.load(Ordering::Relaxed);
+        let rounds: u64 = self
+            .rounds
+            .iter()
+            .map(|stripe| stripe.0.load(Ordering::Relaxed))
+            .sum();
         let rest_calls = self.rest_calls.load(Ordering::Relaxed);
         PeriodicStats {
             name: match self.name {
@@ -140,7 +150,19 @@ struct Countdown {
 }
 
 /// Hands over what is counted when its thread ends.
-struct HandOver;
+struct HandOver {
+    /// Which of a site's stripes this thread counts its rounds in.
+    stripe: usize,
+}
+
+impl HandOver {
+    fn new() -> Self {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        HandOver {
+            stripe: THREADS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
 
 thread_local! {
     // Without a destructor, so that counting need not ask whether it ran: `HAND_OVER` empties the places, and an empty place
@@ -154,7 +176,7 @@ thread_local! {
             }
         }; 1 << LOCAL_BITS]
     };
-    static HAND_OVER: HandOver = const { HandOver };
+    static HAND_OVER: HandOver = HandOver::new();
 }
 
 impl Countdown {
@@ -197,7 +219,7 @@ impl Countdown {
             && left == 0
         {
             self.calls_left.set(site.interval_calls);
-            site.full_round();
+            site.full_round(HAND_OVER.try_with(|thread| thread.stripe).unwrap_or(0));
         }
     }
 }

@@ -7,9 +7,6 @@ use crate::bytes::ByteSize;
 use crate::cleanup::CleanupReason;
 use crate::usage::Usage;
 
-/// Allocations of a hook below this are left out of its line.
-const NOTABLE_BYTES: u64 = 64 << 10;
-
 /// What a cleanup did: measured before and after, with each hook's claim beside what was measured.
 ///
 /// ```
@@ -85,6 +82,18 @@ pub enum CleanupOutcome {
     Unavailable,
 }
 
+impl fmt::Display for CleanupOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CleanupOutcome::NotNeeded => "not needed",
+            CleanupOutcome::Cleaned => "cleaned",
+            CleanupOutcome::TimedOut => "still under way",
+            CleanupOutcome::InsideHook => "asked for inside a hook",
+            CleanupOutcome::Unavailable => "no thread to run on",
+        })
+    }
+}
+
 /// What one hook did.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -133,7 +142,26 @@ pub enum HookOutcome {
     Waiting,
 }
 
+impl fmt::Display for HookOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HookOutcome::Completed => f.write_str("completed"),
+            HookOutcome::Panicked(message) => write!(f, "panicked: {message}"),
+            HookOutcome::TimedOut => f.write_str("timed out"),
+            HookOutcome::StillRunning => f.write_str("still in an earlier call"),
+            HookOutcome::Skipped => f.write_str("skipped"),
+            HookOutcome::UnderWay => f.write_str("under way"),
+            HookOutcome::Waiting => f.write_str("waiting"),
+        }
+    }
+}
+
 impl HookReport {
+    /// What the call freed minus what it allocated, on the runner's thread; negative when the hook grew.
+    pub fn net_freed_bytes(&self) -> Option<i64> {
+        Some(self.freed_bytes? as i64 - self.allocated_bytes? as i64)
+    }
+
     /// An entry for a hook that did not return a result.
     pub(crate) fn without_result(name: &str, outcome: HookOutcome, duration: Duration) -> Self {
         HookReport {
@@ -149,26 +177,29 @@ impl HookReport {
     }
 }
 
-/// `forced cleanup: RSS 210.3 MiB -> 98.1 MiB (112.2 MiB returned) in 12 ms`, then a line per hook.
+/// A signed number of bytes, for people.
+struct Signed(i64);
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", ByteSize::bytes(self.0.unsigned_abs()))
+    }
+}
+
+/// `forced cleanup: cleaned, RSS 210.3 MiB -> 98.1 MiB (112.2 MiB returned) in 12 ms`, then a line per hook.
 impl fmt::Display for CleanupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reason) = self.reason else {
             return write!(f, "no cleanup needed: {}", self.after);
         };
-        let returned = self.returned_bytes();
         write!(
             f,
-            "{reason} cleanup{}: RSS {} -> {} ({}{} returned) in {} ms",
-            match self.outcome {
-                CleanupOutcome::NotNeeded | CleanupOutcome::Cleaned => "",
-                CleanupOutcome::TimedOut => ", still under way",
-                CleanupOutcome::InsideHook => ", asked for inside a hook",
-                CleanupOutcome::Unavailable => ", not run: no thread for it",
-            },
+            "{reason} cleanup: {}, RSS {} -> {} ({} returned) in {} ms",
+            self.outcome,
             ByteSize::bytes(self.before.rss_bytes),
             ByteSize::bytes(self.after.rss_bytes),
-            if returned < 0 { "-" } else { "" },
-            ByteSize::bytes(returned.unsigned_abs()),
+            Signed(self.returned_bytes()),
             self.duration_ms,
         )?;
         if let Some(kept) = self.thread_cache_bytes.filter(|&kept| kept > 0) {
@@ -184,26 +215,47 @@ impl fmt::Display for CleanupReport {
 /// `event cache: completed in 3 ms, freed 96.0 MiB, claimed 90.0 MiB`
 impl fmt::Display for HookReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.name)?;
-        match &self.outcome {
-            HookOutcome::Completed => write!(f, "completed in {} ms", self.duration_ms)?,
-            HookOutcome::Panicked(message) => write!(f, "panicked: {message}")?,
-            HookOutcome::TimedOut => write!(f, "timed out after {} ms", self.duration_ms)?,
-            HookOutcome::StillRunning => f.write_str("still in an earlier call")?,
-            HookOutcome::Skipped => f.write_str("skipped")?,
-            HookOutcome::UnderWay => write!(f, "under way for {} ms", self.duration_ms)?,
-            HookOutcome::Waiting => f.write_str("waiting")?,
+        write!(f, "{}: {}", self.name, self.outcome)?;
+        let was_called = !matches!(
+            self.outcome,
+            HookOutcome::StillRunning | HookOutcome::Skipped | HookOutcome::Waiting
+        );
+        if was_called {
+            write!(f, " in {} ms", self.duration_ms)?;
         }
-        if let (Some(freed), Some(allocated)) = (self.freed_bytes, self.allocated_bytes) {
-            write!(f, ", freed {}", ByteSize::bytes(freed))?;
-            // A hook that allocates while it frees is worth a word; a formatted message is not.
-            if allocated > freed / 10 && allocated >= NOTABLE_BYTES {
-                write!(f, " but allocated {}", ByteSize::bytes(allocated))?;
-            }
+        if let Some(freed) = self.net_freed_bytes() {
+            write!(f, ", freed {}", Signed(freed))?;
         }
         if let Some(claimed) = self.claimed_bytes {
             write!(f, ", claimed {}", ByteSize::bytes(claimed))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hooks_line_shows_what_it_freed_on_balance() {
+        let report = HookReport {
+            freed_bytes: Some(3 << 20),
+            allocated_bytes: Some(1 << 20),
+            claimed_bytes: Some(5 << 20),
+            ..HookReport::without_result("cache", HookOutcome::Completed, Duration::from_millis(7))
+        };
+        assert_eq!(
+            report.to_string(),
+            "cache: completed in 7 ms, freed 2.0 MiB, claimed 5.0 MiB"
+        );
+        let report = HookReport {
+            freed_bytes: Some(0),
+            ..report
+        };
+        assert_eq!(report.net_freed_bytes(), Some(-1 << 20));
+        assert!(report.to_string().contains("freed -1.0 MiB"));
+        let waiting = HookReport::without_result("cache", HookOutcome::Waiting, Duration::ZERO);
+        assert_eq!(waiting.to_string(), "cache: waiting");
     }
 }

@@ -137,6 +137,12 @@ impl Runner {
         Some(ticket)
     }
 
+    /// Whether a cleanup is under way or waiting.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.state.lock();
+        state.running.is_some() || state.waiting.is_some()
+    }
+
     /// Waits until the cleanup is done, but not past the deadline; then the report is what is known by then.
     pub(crate) fn wait(
         &self,

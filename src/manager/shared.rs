@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -26,7 +27,8 @@ pub(super) struct Shared {
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
-    pub(super) last_cleanup: Snapshot<Option<Arc<CleanupReport>>>,
+    /// The last cleanup, and when it ended.
+    pub(super) last_cleanup: Snapshot<Option<(Instant, Arc<CleanupReport>)>>,
     this: Weak<Shared>,
 }
 
@@ -199,7 +201,9 @@ impl Host for Shared {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
-        self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
+        let ended = Instant::now();
+        self.last_cleanup
+            .update(|_| (Some((ended, Arc::clone(report))), ()));
     }
 
     fn tell(&self, report: &CleanupReport) {

@@ -35,7 +35,6 @@ pub struct ManagerStats {
 }
 
 pub(super) fn collect(shared: &Shared) -> ManagerStats {
-    let last_cleanup = shared.last_cleanup.load();
     let usage = shared.usage();
     let binding_cgroup = match usage.binding.map(|bound| bound.source) {
         Some(LimitSource::Cgroup { ancestor, .. }) => shared.gauge().cgroup_path(ancestor),
@@ -49,7 +48,10 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
-        last_cleanup: last_cleanup.as_deref().cloned(),
+        last_cleanup: match &*shared.last_cleanup.load() {
+            Some((_, report)) => Some(CleanupReport::clone(report)),
+            None => None,
+        },
         hooks: shared
             .registry
             .entries()

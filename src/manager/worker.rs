@@ -17,8 +17,9 @@ use crate::usage::Usage;
 const TICK: Duration = Duration::from_millis(500);
 /// Checks that counters request are answered at most this often: a look costs up to a millisecond.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
-/// Checks and passed limits lead to a cleanup at most this often, so that futile ones cost little.
-const CLEANUP_SPACING: Duration = Duration::from_secs(1);
+/// After a cleanup the next that nobody waits for comes no sooner than this many times its duration, so that cleanups take at
+/// most about a tenth of the time, however futile.
+const REST_PER_CLEANUP: u32 = 9;
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// How far below the High line usage must fall before the next rise is told.
@@ -115,6 +116,20 @@ impl<'a> Worker<'a> {
 
     /// Looks whether a cleanup is needed, and has the runner do it.
     fn check(&mut self, now: Instant) {
+        self.next_check = now + CHECK_SPACING;
+        if self.shared.threads().runner.is_busy() {
+            return;
+        }
+        let rested = match &*self.shared.last_cleanup.load() {
+            Some((ended, last)) => {
+                let rest = Duration::from_millis(last.duration_ms) * REST_PER_CLEANUP;
+                now.saturating_duration_since(*ended) >= rest
+            }
+            None => true,
+        };
+        if !rested {
+            return;
+        }
         let usage = self.shared.look();
         let crossed = std::mem::take(&mut self.crossing_wants_cleanup);
         self.check_wanted = false;
@@ -122,10 +137,8 @@ impl<'a> Worker<'a> {
             .shared
             .need(&usage)
             .or(crossed.then_some(CleanupReason::LimitExceeded));
-        self.next_check = now + CHECK_SPACING;
         if let Some(reason) = reason {
             self.submit(reason, &usage);
-            self.next_check = now + CLEANUP_SPACING;
         }
     }
 

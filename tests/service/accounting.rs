@@ -50,7 +50,7 @@ fn unique_events_survive_cleanups_under_load_or_are_counted_as_evicted() {
     let completed = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                assert_eq!(clean_up(&service)["outcome"], "Cleaned");
+                assert_eq!(clean_up(&service)["outcome"], "cleaned");
                 // The sum over held and evicted holds while both change.
                 service.counts();
             }
@@ -88,7 +88,7 @@ fn a_cleanup_says_what_it_did() {
     let before = service.settled();
 
     let report = clean_up(&service);
-    assert_eq!(report["outcome"], "Cleaned");
+    assert_eq!(report["outcome"], "cleaned");
     assert_eq!(report["reason"], "forced");
     assert_eq!(report["purged"], true);
     assert!(report["rss_before_bytes"].as_u64() > Some(0));
@@ -96,7 +96,7 @@ fn a_cleanup_says_what_it_did() {
     let hook = &report["hooks"][0];
     assert_eq!(
         (&hook["name"], &hook["outcome"]),
-        (&json!("event cache"), &json!("Completed"))
+        (&json!("event cache"), &json!("completed"))
     );
     let claimed = hook["claimed_bytes"].as_u64().unwrap();
     assert!(

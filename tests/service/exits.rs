@@ -95,7 +95,7 @@ fn alone_it_drives_itself_until_sigterm() {
     let text = ended.stdout;
     assert_eq!(ended.code, Some(0), "{text}");
     assert!(text.starts_with("listening on 127.0.0.1:"), "{text}");
-    assert!(text.contains("forced cleanup: RSS "), "{text}");
+    assert!(text.contains("forced cleanup: cleaned, RSS "), "{text}");
     let mut live = text.lines().filter(|line| line.contains(" events/s "));
     assert!(
         live.clone().count() > 0 && live.all(|line| line.len() <= 100),
