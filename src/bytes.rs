@@ -116,9 +116,9 @@ fn parse(text: &str) -> Option<u64> {
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(unit);
     }
-    // A fraction: "1.5", not ".", "1.", ".5" or "1.5.0".
+    // A fraction: "1.5" and "1.", not ".", ".5" or "1.5.0".
     let (whole, fraction) = number.split_once('.')?;
-    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+    if whole.is_empty() || fraction.contains('.') {
         return None;
     }
     let bytes = number.parse::<f64>().ok()? * unit as f64;
@@ -156,41 +156,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_the_docker_dialect() {
-        let table = [
+    fn reads_the_dialect_that_the_attributes_read() {
+        for line in include_str!("../tests/fixtures/sizes.txt").lines() {
+            let (text, expected) = line.split_once(" = ").unwrap();
+            let expected = expected.parse().ok().map(ByteSize);
+            assert_eq!(text.parse().ok(), expected, "{text:?}");
+        }
+        let beside = [
             ("0", Some(0)),
-            ("1", Some(1)),
-            ("100b", Some(100)),
-            ("1k", Some(KIB)),
-            ("1K", Some(KIB)),
-            ("1kb", Some(KIB)),
-            ("1KiB", Some(KIB)),
-            ("512m", Some(512 * MIB)),
-            ("512MB", Some(512 * MIB)),
             (" 512 MiB ", Some(512 * MIB)),
-            ("1.5g", Some(1536 * MIB)),
-            ("0.5k", Some(512)),
-            ("2t", Some(2 * TIB)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            ("16777216t", None),
             ("16777216.5t", None),
             ("", None),
-            ("m", None),
-            (".", None),
-            ("1.", None),
-            (".5g", None),
-            ("1.5.0g", None),
-            ("-1", None),
-            ("+1", None),
-            ("1e3", None),
-            ("51x2m", None),
-            ("512 m b", None),
-            ("nan", None),
-            ("inf", None),
             ("12\u{661}", None),
         ];
-        for (text, expected) in table {
+        for (text, expected) in beside {
             assert_eq!(text.parse().ok(), expected.map(ByteSize), "{text:?}");
         }
     }

@@ -8,6 +8,12 @@ use crate::manager::global::start_listener;
 use crate::meter;
 use crate::scope::{self, Limited, MemoryLimit, ScopeGuard};
 
+/// What has to happen before anything can be rung. Called where it is rare: from a thread's first scope, and from a counter
+/// whose round is full.
+fn prepare() {
+    meter::set_starter(start_listener);
+}
+
 impl MemoryLimit {
     /// Enters a scope under this limit, on this thread.
     ///
@@ -22,8 +28,7 @@ impl MemoryLimit {
     #[inline(always)]
     #[track_caller]
     pub fn enter(self) -> ScopeGuard {
-        meter::set_starter(start_listener);
-        scope::enter(self, Location::caller())
+        scope::enter(self, Location::caller(), prepare)
     }
 }
 
@@ -36,9 +41,7 @@ impl PeriodicCleanup {
     #[inline]
     #[track_caller]
     pub fn tick(&self) {
-        cleanup::tick(*self, Location::caller(), || {
-            meter::set_starter(start_listener);
-        });
+        cleanup::tick(*self, Location::caller(), prepare);
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::meter;
 use crate::scope::site::site_of;
-use crate::scope::stack::{FrameStack, Ticket, Verdict};
+use crate::scope::stack::{FrameStack, Terms, Ticket, Verdict};
 use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site};
 use crate::sys::counters::{self, Counts};
 use crate::sys::jemalloc;
@@ -30,8 +30,8 @@ thread_local! {
 pub struct ScopeGuard {
     ticket: Ticket,
     start: Counts,
-    limit: MemoryLimit,
     site: &'static Site,
+    terms: Terms,
     _on_this_thread: PhantomData<*const ()>,
 }
 
@@ -55,17 +55,26 @@ pub struct ScopeReport {
     pub measured: bool,
 }
 
-/// Enters a scope at `location`.
+/// Enters a scope at `location`; `prepare` runs once on each thread, before its first scope can have
+/// anything to tell. Always inline: a limit that is constant folds.
 #[inline(always)]
-pub(crate) fn enter(limit: MemoryLimit, location: &'static Location<'static>) -> ScopeGuard {
+pub(crate) fn enter(
+    limit: MemoryLimit,
+    location: &'static Location<'static>,
+    prepare: fn(),
+) -> ScopeGuard {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
+    let terms = Terms::of(&limit);
     let start = counters::now();
-    let ticket = FRAMES.with(|frames| frames.enter(site, &limit, start.net_bytes()));
+    let ticket = FRAMES.with(|frames| frames.enter(site, terms, start.net_bytes()));
+    if ticket.is_first() {
+        prepare();
+    }
     ScopeGuard {
         ticket,
         start,
-        limit,
         site,
+        terms,
         _on_this_thread: PhantomData,
     }
 }
@@ -137,7 +146,7 @@ impl ScopeGuard {
             .with(|frames| frames.judge(self.ticket, now.net_bytes()))
             .unwrap_or_else(|| self.judge_alone(now));
         if verdict.exceeded {
-            Err(exceeded(self.site, self.limit.bytes, verdict))
+            Err(exceeded(self.site, self.terms.limit_bytes, verdict))
         } else {
             Ok(())
         }
@@ -169,20 +178,8 @@ impl ScopeGuard {
         }
     }
 
-    #[inline]
-    fn leave(&self, now: Counts) -> Verdict {
-        let net_bytes = now.net_bytes();
-        match FRAMES.with(|frames| frames.leave_only(self.ticket, net_bytes)) {
-            Some(verdict) => {
-                meter::at_boundary();
-                verdict
-            }
-            None => self.leave_among_others(now),
-        }
-    }
-
     #[inline(never)]
-    fn leave_among_others(&self, now: Counts) -> Verdict {
+    fn leave(&self, now: Counts) -> Verdict {
         let verdict = FRAMES.with(|frames| frames.leave(self.ticket, now.net_bytes()));
         if FRAMES.with(FrameStack::is_empty) {
             meter::at_boundary();
@@ -191,9 +188,9 @@ impl ScopeGuard {
             let verdict = self.judge_alone(now);
             if verdict.exceeded {
                 self.site.note_crossing(
-                    self.limit.bytes,
+                    self.terms.limit_bytes,
                     positive(verdict.used_bytes),
-                    self.limit.cleanup_on_exceed,
+                    self.terms.wants_cleanup,
                 );
             }
             verdict
@@ -207,7 +204,7 @@ impl ScopeGuard {
         Verdict {
             used_bytes,
             peak_bytes: used_bytes.max(0),
-            exceeded: used_bytes > 0 && used_bytes as u64 > self.limit.bytes,
+            exceeded: self.terms.are_exceeded_by(used_bytes),
         }
     }
 }
@@ -215,16 +212,24 @@ impl ScopeGuard {
 impl Drop for ScopeGuard {
     #[inline]
     fn drop(&mut self) {
-        let verdict = self.leave(counters::now());
-        if verdict.exceeded && self.limit.on_exceed == OnExceed::Panic {
-            panic_exceeded(exceeded(self.site, self.limit.bytes, verdict));
+        let now = counters::now();
+        if FRAMES.with(|frames| frames.leave_quietly(self.ticket, now.net_bytes())) {
+            meter::at_boundary();
+        } else {
+            self.leave_loudly(now);
         }
     }
 }
 
-#[cold]
-fn panic_exceeded(exceeded: LimitExceeded) {
-    if !std::thread::panicking() {
-        panic!("{exceeded}");
+impl ScopeGuard {
+    /// Among other scopes, past its limit, or late.
+    #[inline(never)]
+    fn leave_loudly(&self, now: Counts) {
+        let verdict = self.leave(now);
+        if verdict.exceeded && self.terms.on_exceed == OnExceed::Panic && !std::thread::panicking()
+        {
+            let exceeded = exceeded(self.site, self.terms.limit_bytes, verdict);
+            panic!("{exceeded}");
+        }
     }
 }

@@ -25,6 +25,12 @@ pub(super) struct Ticket {
 
 impl Ticket {
     const NONE: Ticket = Ticket { serial: 0 };
+
+    /// Whether it is its thread's first.
+    #[inline]
+    pub(super) fn is_first(self) -> bool {
+        self.serial == 1
+    }
 }
 
 /// What is known of a frame.
@@ -38,14 +44,48 @@ pub(super) struct Verdict {
 struct Frame {
     serial: Cell<u64>,
     site: Cell<Option<&'static Site>>,
-    limit_bytes: Cell<i64>,
-    on_exceed: Cell<OnExceed>,
-    wants_cleanup: Cell<bool>,
+    terms: Cell<Terms>,
     base_bytes: Cell<i64>,
     peak_bytes: Cell<i64>,
     entries: Cell<u32>,
-    exceeded: Cell<bool>,
-    closed: Cell<bool>,
+    state: Cell<State>,
+}
+
+/// What a frame is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) limit_bytes: u64,
+    pub(super) on_exceed: OnExceed,
+    pub(super) wants_cleanup: bool,
+}
+
+impl Terms {
+    #[inline]
+    pub(super) fn of(limit: &MemoryLimit) -> Self {
+        Terms {
+            limit_bytes: limit.bytes,
+            on_exceed: limit.on_exceed,
+            wants_cleanup: limit.cleanup_on_exceed,
+        }
+    }
+
+    #[inline]
+    pub(super) fn are_exceeded_by(self, used_bytes: i64) -> bool {
+        used_bytes > 0 && used_bytes as u64 > self.limit_bytes
+    }
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    exceeded: bool,
+    closed: bool,
+}
+
+impl State {
+    const OPEN: State = State {
+        exceeded: false,
+        closed: false,
+    };
 }
 
 impl Frame {
@@ -53,15 +93,33 @@ impl Frame {
         Frame {
             serial: Cell::new(0),
             site: Cell::new(None),
-            limit_bytes: Cell::new(0),
-            on_exceed: Cell::new(OnExceed::Warn),
-            wants_cleanup: Cell::new(false),
+            terms: Cell::new(Terms {
+                limit_bytes: 0,
+                on_exceed: OnExceed::Warn,
+                wants_cleanup: false,
+            }),
             base_bytes: Cell::new(0),
             peak_bytes: Cell::new(0),
             entries: Cell::new(0),
-            exceeded: Cell::new(false),
-            closed: Cell::new(false),
+            state: Cell::new(State {
+                closed: true,
+                ..State::OPEN
+            }),
         }
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.state.get().closed
+    }
+
+    #[inline]
+    fn close(&self) {
+        let state = self.state.get();
+        self.state.set(State {
+            closed: true,
+            ..state
+        });
     }
 
     #[inline]
@@ -69,14 +127,14 @@ impl Frame {
         let used_bytes = net_bytes.wrapping_sub(self.base_bytes.get());
         if used_bytes > self.peak_bytes.get() {
             self.peak_bytes.set(used_bytes);
-            if used_bytes > self.limit_bytes.get() && !self.exceeded.get() {
+            if self.terms.get().are_exceeded_by(used_bytes) && !self.state.get().exceeded {
                 self.cross(used_bytes);
             }
         }
         Verdict {
             used_bytes,
             peak_bytes: self.peak_bytes.get(),
-            exceeded: self.exceeded.get(),
+            exceeded: self.state.get().exceeded,
         }
     }
 
@@ -84,18 +142,19 @@ impl Frame {
     #[cold]
     fn told(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
         let verdict = self.judge(net_bytes);
-        Some((self.site.get()?, self.limit_bytes.get() as u64, verdict))
+        Some((self.site.get()?, self.terms.get().limit_bytes, verdict))
     }
 
     #[cold]
     fn cross(&self, used_bytes: i64) {
-        self.exceeded.set(true);
+        let state = self.state.get();
+        self.state.set(State {
+            exceeded: true,
+            ..state
+        });
         if let Some(site) = self.site.get() {
-            site.note_crossing(
-                self.limit_bytes.get() as u64,
-                used_bytes as u64,
-                self.wants_cleanup.get(),
-            );
+            let terms = self.terms.get();
+            site.note_crossing(terms.limit_bytes, used_bytes as u64, terms.wants_cleanup);
         }
     }
 }
@@ -121,13 +180,13 @@ impl FrameStack {
         &self.frames[..self.depth.get().min(MAX_DEPTH)]
     }
 
-    /// Opens a frame, or joins the open one of this site under the same limit.
-    #[inline]
-    pub(super) fn enter(&self, site: &'static Site, limit: &MemoryLimit, net_bytes: i64) -> Ticket {
-        let limit_bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
+    /// Opens a frame, or joins the open one of this site under the same terms. Never inline: its few arguments travel in
+    /// registers, and callers stay small enough for the thread-local's access to be inlined.
+    #[inline(never)]
+    pub(super) fn enter(&self, site: &'static Site, terms: Terms, net_bytes: i64) -> Ticket {
         let depth = self.depth.get();
         if depth > 0
-            && let Some(ticket) = self.join(site, limit, limit_bytes)
+            && let Some(ticket) = self.join(site, terms)
         {
             return ticket;
         }
@@ -138,30 +197,25 @@ impl FrameStack {
         self.last_serial.set(serial);
         frame.serial.set(serial);
         frame.site.set(Some(site));
-        frame.limit_bytes.set(limit_bytes);
-        frame.on_exceed.set(limit.on_exceed);
-        frame.wants_cleanup.set(limit.cleanup_on_exceed);
+        frame.terms.set(terms);
         frame.base_bytes.set(net_bytes);
         frame.peak_bytes.set(0);
         frame.entries.set(1);
-        frame.exceeded.set(false);
-        frame.closed.set(false);
+        frame.state.set(State::OPEN);
         self.depth.set(depth + 1);
         Ticket { serial }
     }
 
-    /// Joins the open frame of `site` under the same limit: recursion. Not inline: entering the outermost scope is to be small.
+    /// Joins the open frame of `site` under the same terms: recursion.
     #[inline(never)]
-    fn join(&self, site: &'static Site, limit: &MemoryLimit, limit_bytes: i64) -> Option<Ticket> {
+    fn join(&self, site: &'static Site, terms: Terms) -> Option<Ticket> {
         let frame = self.open().iter().rev().find(|frame| {
             frame
                 .site
                 .get()
                 .is_some_and(|open| std::ptr::eq(open, site))
-                && !frame.closed.get()
-                && frame.limit_bytes.get() == limit_bytes
-                && frame.on_exceed.get() == limit.on_exceed
-                && frame.wants_cleanup.get() == limit.cleanup_on_exceed
+                && !frame.is_closed()
+                && frame.terms.get() == terms
         })?;
         frame.entries.set(frame.entries.get().saturating_add(1));
         Some(Ticket {
@@ -173,14 +227,14 @@ impl FrameStack {
     fn find(&self, ticket: Ticket) -> Option<usize> {
         self.open()
             .iter()
-            .rposition(|frame| frame.serial.get() == ticket.serial && !frame.closed.get())
+            .rposition(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
     }
 
     /// Judges all open frames, and returns what is known of the ticket's own.
     #[inline]
     pub(super) fn judge(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
         let mut own = None;
-        for frame in self.open().iter().filter(|frame| !frame.closed.get()) {
+        for frame in self.open().iter().filter(|frame| !frame.is_closed()) {
             let verdict = frame.judge(net_bytes);
             if frame.serial.get() == ticket.serial {
                 own = Some(verdict);
@@ -194,7 +248,7 @@ impl FrameStack {
     fn orphan(&self, ticket: Ticket) -> Option<&Frame> {
         self.frames[self.depth.get().min(MAX_DEPTH)..]
             .iter()
-            .find(|frame| frame.serial.get() == ticket.serial && !frame.closed.get())
+            .find(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
             .filter(|_| ticket != Ticket::NONE)
     }
 
@@ -202,9 +256,9 @@ impl FrameStack {
     #[inline]
     pub(super) fn judge_all(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
         let mut outermost = None;
-        for frame in self.open().iter().filter(|frame| !frame.closed.get()) {
+        for frame in self.open().iter().filter(|frame| !frame.is_closed()) {
             let exceeded = frame.judge(net_bytes).exceeded;
-            if exceeded && outermost.is_none() && frame.on_exceed.get() != OnExceed::Warn {
+            if exceeded && outermost.is_none() && frame.terms.get().on_exceed != OnExceed::Warn {
                 outermost = Some(frame);
             }
         }
@@ -216,18 +270,21 @@ impl FrameStack {
         self.depth.get() == 0
     }
 
-    /// Gives up the only entry of the only open scope, as most exits do. `None` when it is not that, with nothing done.
+    /// Ends the only open scope, if that is the ticket's, has one entry, and never passed its limit: what most exits are.
+    /// Else does nothing.
     #[inline]
-    pub(super) fn leave_only(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
+    pub(super) fn leave_quietly(&self, ticket: Ticket, net_bytes: i64) -> bool {
         let lowest = &self.frames[0];
-        let is_only = self.depth.get() == 1
+        let used_bytes = net_bytes.wrapping_sub(lowest.base_bytes.get());
+        let is_quiet = self.depth.get() == 1
             && lowest.serial.get() == ticket.serial
-            && lowest.entries.get() == 1;
-        is_only.then(|| {
-            lowest.closed.set(true);
+            && lowest.entries.get() == 1
+            && !lowest.state.get().exceeded
+            && !lowest.terms.get().are_exceeded_by(used_bytes);
+        if is_quiet {
             self.depth.set(0);
-            lowest.judge(net_bytes)
-        })
+        }
+        is_quiet
     }
 
     /// Judges all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
@@ -241,7 +298,7 @@ impl FrameStack {
         let entries = frame.entries.get().saturating_sub(1);
         frame.entries.set(entries);
         if entries == 0 {
-            frame.closed.set(true);
+            frame.close();
             self.pop_closed(position == Some(0));
         }
         Some(verdict)
@@ -252,7 +309,7 @@ impl FrameStack {
             self.depth.set(0);
         }
         while let Some(top) = self.depth.get().checked_sub(1)
-            && self.frames[top].closed.get()
+            && self.frames[top].is_closed()
         {
             self.depth.set(top);
         }

@@ -93,32 +93,20 @@ mod tests {
     use super::SizeError::{NotANumber, NotPositive, TooLarge, UnknownUnit};
     use super::*;
 
-    const MIB: u64 = 1024 * 1024;
+    #[test]
+    fn reads_the_dialect_that_the_library_reads() {
+        for line in include_str!("../../../tests/fixtures/sizes.txt").lines() {
+            let (text, expected) = line.split_once(" = ").unwrap();
+            assert_eq!(bytes(text).ok(), expected.parse().ok(), "{text:?}");
+        }
+    }
 
     #[test]
-    fn reads_dockers_dialect() {
+    fn fractions_keep_every_byte() {
         let table = [
-            ("1", 1),
-            ("4096", 4096),
-            ("512b", 512),
-            ("3k", 3 * 1024),
-            ("64m", 64 * MIB),
-            ("64mb", 64 * MIB),
-            ("64MiB", 64 * MIB),
-            ("64MIB", 64 * MIB),
-            ("64 M", 64 * MIB),
-            ("64   MB", 64 * MIB),
-            ("2g", 2048 * MIB),
-            ("1T", 1024 * 1024 * MIB),
-            ("1.5g", 1536 * MIB),
-            ("0.5 KiB", 512),
-            ("0.1k", 102),
-            ("007k", 7 * 1024),
-            ("5.m", 5 * MIB),
             ("0.3333333333333333333333333333333333333333k", 341),
             // A float would make this one less.
             ("9007199254740993", 9_007_199_254_740_993),
-            ("18446744073709551615", u64::MAX),
             ("16777215.5t", u64::MAX - (1 << 39) + 1),
         ];
         for (text, expected) in table {
