@@ -154,7 +154,7 @@ mod tests {
                 "PLIMSOLL_MAX_MEMORY_PERCENT",
                 &["NaN", "0", "-5", "100.1", "inf", "eighty"],
             ),
-            ("PLIMSOLL_CLEANUP_THRESHOLD", &["much", "1.m"]),
+            ("PLIMSOLL_CLEANUP_THRESHOLD", &["much", ".5m"]),
             (
                 "PLIMSOLL_CLEANUP_DEADLINE_MS",
                 &["0", "1.5", "4s", "3600001"],
