@@ -7,64 +7,28 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use plimsoll::{CgroupVersion, LimitSource, PressureLevel, get_memory_manager};
-use support::{assert_success, child_args, is_child, wait_until};
+use support::cgroup::Cgroup;
+use support::{CHILD, assert_success, child_args, is_child, wait_until};
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
-const ROOT: &str = "/sys/fs/cgroup/memory";
 const MIB: u64 = 1 << 20;
 
-/// A cgroup that is removed when the test ends.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    /// `None`, with a line that says so, where the hierarchy is not there or not ours to write; a failure in CI.
-    fn new(name: &str) -> Option<Cgroup> {
-        let dir = Path::new(ROOT).join(format!("plimsoll-test-{}-{name}", std::process::id()));
-        match fs::create_dir(&dir) {
-            Ok(()) => Some(Cgroup(dir)),
-            Err(error) if std::env::var_os("CI").is_none() => {
-                eprintln!("skipped: {}: {error}", dir.display());
-                None
-            }
-            Err(error) => panic!("no cgroup v1 to test with: {}: {error}", dir.display()),
-        }
-    }
-
-    fn below(&self, name: &str) -> Cgroup {
-        let dir = self.0.join(name);
-        fs::create_dir(&dir).unwrap();
-        Cgroup(dir)
-    }
-
-    fn set_limit(&self, bytes: u64) -> &Self {
-        fs::write(self.0.join("memory.limit_in_bytes"), bytes.to_string()).unwrap();
-        self
-    }
-
-    /// This test binary, to run only `test`, as a process that starts its life in here.
-    fn child(&self, test: &str) -> Command {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "echo 0 > \"$0\"/cgroup.procs; exec \"$@\""])
-            .arg(&self.0)
-            .arg(std::env::current_exe().unwrap())
-            .args(child_args(test))
-            .env("PLIMSOLL_TEST_CHILD", "1");
-        command
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // The last process may still be on its way out.
-        wait_until("an empty cgroup", || fs::remove_dir(&self.0).is_ok());
-    }
+/// This test binary, to run only `test`, as a process that starts its life in `cgroup`.
+fn child_in(cgroup: &Cgroup, test: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "echo 0 > \"$0\"/cgroup.procs; exec \"$@\""])
+        .arg(cgroup.dir())
+        .arg(std::env::current_exe().unwrap())
+        .args(child_args(test))
+        .env(CHILD, "1");
+    command
 }
 
 /// Where the running child of a test finds what the test tells it.
@@ -116,14 +80,13 @@ fn a_file_of_twice_the_limit_read_twice_is_not_memory_in_use() {
         return;
     };
     cgroup.set_limit(64 * MIB);
-    let output = cgroup.child(TEST).env("CGROUP", &cgroup.0).output();
+    let output = child_in(&cgroup, TEST).env("CGROUP", cgroup.dir()).output();
     assert_success(&output.unwrap());
 }
 
 /// A process in `cgroup` that holds `mib` MiB until its input closes.
 fn hold(cgroup: &Cgroup, test: &str, mib: u64) -> Child {
-    let mut child = cgroup
-        .child(test)
+    let mut child = child_in(cgroup, test)
         .env("HOLD_MIB", mib.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -186,7 +149,7 @@ fn a_small_child_under_a_full_parent_sees_the_parent() {
     let small = parent.below("small");
     small.set_limit(64 * MIB);
     let mut holder = hold(&full, TEST, 105);
-    let output = small.child(TEST).output();
+    let output = child_in(&small, TEST).output();
     drop(holder.stdin.take());
     holder.wait().unwrap();
     assert_success(&output.unwrap());
@@ -236,10 +199,9 @@ fn a_resize_and_a_move_are_noticed_while_running() {
     };
     first.set_limit(256 * MIB);
     second.set_limit(300 * MIB);
-    let output = first
-        .child(TEST)
-        .env("FIRST", &first.0)
-        .env("SECOND", &second.0)
+    let output = child_in(&first, TEST)
+        .env("FIRST", first.dir())
+        .env("SECOND", second.dir())
         .output();
     assert_success(&output.unwrap());
 }
@@ -264,5 +226,5 @@ fn a_limit_in_code_above_the_cgroups_is_a_finding_and_the_cgroup_binds() {
         return;
     };
     cgroup.set_limit(64 * MIB);
-    assert_success(&cgroup.child(TEST).output().unwrap());
+    assert_success(&child_in(&cgroup, TEST).output().unwrap());
 }

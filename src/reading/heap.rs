@@ -1,5 +1,6 @@
 //! What the allocator says of the heap.
 
+use crate::sys::figures::EpochFigures;
 use crate::sys::jemalloc;
 
 /// The heap as jemalloc sees it. `active_bytes` is fresh at every reading; the rest is as of the last epoch, which is as old
@@ -32,7 +33,7 @@ pub struct HeapUsage {
 }
 
 /// The heap now, on top of the figures of an earlier epoch.
-pub(crate) fn fresh(epoch: Option<jemalloc::EpochFigures>) -> Option<HeapUsage> {
+pub(crate) fn fresh(epoch: Option<EpochFigures>) -> Option<HeapUsage> {
     let epoch = epoch?;
     Some(HeapUsage {
         active_bytes: jemalloc::active_bytes().unwrap_or(epoch.active_bytes),

@@ -9,6 +9,7 @@ use once_cell::sync::OnceCell;
 use tikv_jemalloc_ctl::{epoch_mib, stats, thread};
 
 use super::counters::Pointers;
+use super::figures::EpochFigures;
 
 /// The index that stands for all arenas (`MALLCTL_ARENAS_ALL`).
 const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
@@ -25,19 +26,6 @@ const UNKNOWN: u8 = 0;
 const YES: u8 = 1;
 const NO: u8 = 2;
 static IS_GLOBAL: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-/// jemalloc's figures as of the last epoch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EpochFigures {
-    pub(crate) allocated_bytes: u64,
-    pub(crate) active_bytes: u64,
-    pub(crate) metadata_bytes: u64,
-    pub(crate) resident_bytes: u64,
-    pub(crate) mapped_bytes: u64,
-    pub(crate) retained_bytes: u64,
-    pub(crate) dirty_bytes: u64,
-    pub(crate) thread_cache_bytes: u64,
-}
 
 /// Whether the binary allocates through this jemalloc. Found out once, by allocating and watching the thread's counter:
 /// `mallctl` answers just as happily when nobody allocates through it.

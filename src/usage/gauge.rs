@@ -11,7 +11,8 @@ use crate::reading::cgroup::{Cgroup, Level, LimitFact, LimitFile};
 use crate::reading::heap;
 use crate::reading::host::{Host, HostMemory};
 use crate::reading::process::{Process, SlowProcessMemory};
-use crate::sys::jemalloc::{self, EpochFigures};
+use crate::sys::figures::EpochFigures;
+use crate::sys::jemalloc;
 use crate::sys::rusage;
 
 /// The cgroup is resolved from scratch this often even when nothing seems to have changed: that finds a controller enabled

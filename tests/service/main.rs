@@ -10,4 +10,6 @@ mod cgroup;
 mod exits;
 mod process;
 mod replies;
+#[path = "../support/mod.rs"]
+mod support;
 mod tools;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cgroup::Cgroup;
+use crate::support::cgroup::Cgroup;
 use crate::tools::{curl, json};
 
 /// Far longer than anything here takes; what does not happen until then does not happen.

@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod capture;
+pub mod cgroup;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// Set in a process that a test has started of itself.
-const CHILD: &str = "PLIMSOLL_TEST_CHILD";
+pub const CHILD: &str = "PLIMSOLL_TEST_CHILD";
 
 /// Whether this process was started by [`child`].
 pub fn is_child() -> bool {
