@@ -12,6 +12,7 @@ pub(crate) mod jemalloc;
 pub(crate) mod jemalloc;
 
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod rusage;
 
 #[cfg(feature = "jemalloc")]

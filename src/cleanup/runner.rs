@@ -10,8 +10,6 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::cleanup::job::{Job, Step};
 use crate::cleanup::registry::Entry;
 use crate::cleanup::{
@@ -21,6 +19,7 @@ use crate::meter;
 use crate::sys::counters;
 use crate::sys::fork;
 use crate::sys::jemalloc;
+use crate::sys::lock::{Condvar, Mutex};
 use crate::usage::Usage;
 
 /// Runners that may be stuck in hooks at the same time. After that hooks are skipped until one of them returns, and the
@@ -158,10 +157,12 @@ impl Runner {
             {
                 return Arc::clone(report);
             }
-            if self.changed.wait_until(&mut state, give_up).timed_out() {
-                break;
+            match self.changed.wait_until(state, give_up) {
+                Some(held) => state = held,
+                None => break,
             }
         }
+        let state = self.state.lock();
         let now = Instant::now();
         let partial = match &state.running {
             Some(Some(job)) if state.begun_total == ticket.0 => Some((
@@ -273,7 +274,7 @@ impl Runner {
                 state.begun_total += 1;
                 return Some(Work::Begin(order));
             }
-            self.changed.wait(&mut state);
+            state = self.changed.wait(state);
         }
     }
 

@@ -5,8 +5,6 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Host, Order, Registry, Runner, need,
 };
@@ -15,6 +13,7 @@ use crate::manager::worker;
 use crate::meter::{Bell, ring};
 use crate::pressure::{CurrentLevel, PressureLevel};
 use crate::sys::fork::{PerProcess, Snapshot};
+use crate::sys::lock::Mutex;
 use crate::usage::{Gauge, Usage};
 
 pub(super) struct Shared {

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use super::lock::Mutex;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 

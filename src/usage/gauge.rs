@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
-
 use super::Usage;
 use super::limit::{Bound, Bounds, CgroupVersion, Limit, LimitSource};
 use crate::reading::cgroup::{Cgroup, Level, LimitFact, LimitFile};
@@ -13,6 +11,7 @@ use crate::reading::host::{Host, HostMemory};
 use crate::reading::process::{Process, SlowProcessMemory};
 use crate::sys::figures::EpochFigures;
 use crate::sys::jemalloc;
+use crate::sys::lock::{Mutex, RwLock};
 use crate::sys::rusage;
 
 /// The cgroup is resolved from scratch this often even when nothing seems to have changed: that finds a controller enabled

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use parking_lot::Mutex;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::{ProcessMemory, SlowProcessMemory};
+use crate::sys::lock::Mutex;
 
 /// This process's memory.
 pub(crate) struct Process {
