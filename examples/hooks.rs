@@ -27,14 +27,8 @@ impl CleanupHook for Entries {
     }
 
     fn estimate(&self) -> Option<u64> {
-        Some(
-            self.0
-                .lock()
-                .unwrap()
-                .iter()
-                .map(|entry| entry.len() as u64)
-                .sum(),
-        )
+        let entries = self.0.lock().unwrap();
+        Some(entries.iter().map(|entry| entry.len() as u64).sum())
     }
 }
 
