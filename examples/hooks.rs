@@ -35,7 +35,7 @@ impl CleanupHook for Entries {
 fn main() -> Result<(), plimsoll::InstallError> {
     let manager = MemoryManager::builder()
         .limit(ByteSize::mib(512))
-        .cleanup_deadline(Duration::from_secs(1))
+        .cleanup_deadline(Duration::from_secs(4))
         .install()?;
 
     let entries = Arc::new(Entries(Mutex::new(vec![vec![1; 64 << 10]; 1000])));

@@ -1,13 +1,16 @@
 //! The short examples run and say what their text promises.
 
+mod support;
+
 use std::process::Command;
 
-/// What an example prints; cargo has built it beside this test.
+use support::example;
+
+/// What an example prints.
 fn run(name: &str) -> String {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    let output = Command::new(path.join("examples").join(name))
+    // A backtrace of the panic that `hooks` shows takes longer than a hook may.
+    let output = Command::new(example::build(name))
+        .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
     assert!(output.status.success(), "{name}: {output:?}");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::cgroup::Cgroup;
+use crate::support::example;
 use crate::tools::{curl, json};
 
 /// Far longer than anything here takes; what does not happen until then does not happen.
@@ -29,28 +30,9 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The example as it is now; `cargo test --test service` alone would not build it.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let profile = if cfg!(debug_assertions) {
-            "dev"
-        } else {
-            "release"
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "service"])
-            .args(["--profile", profile, "--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs, it runs this test");
-        String::from_utf8_lossy(&built.stdout)
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "service")
-            .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
-            .unwrap_or_else(|| panic!("the example does not build: {built:?}"))
-    })
+    BINARY.get_or_init(|| example::build("service"))
 }
 
 /// A command whose surroundings set nothing for the library.

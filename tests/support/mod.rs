@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod cgroup;
+pub mod example;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
