@@ -2,6 +2,7 @@
 
 #[cfg(feature = "jemalloc")]
 mod allocator;
+pub(crate) mod atomic;
 pub(crate) mod counters;
 pub(crate) mod figures;
 pub(crate) mod fork;
