@@ -23,12 +23,15 @@ pub use cleanup::{
 pub use explain::{Finding, Severity};
 pub use manager::{
     BuildError, ENVIRONMENT, EnvironmentVariable, InstallError, ManagerStats, MemoryManager,
-    MemoryManagerBuilder, get_memory_manager,
+    MemoryManagerBuilder, WithMemoryLimit, get_memory_manager,
 };
 pub use meter::thread_idle;
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
 pub use pressure::PressureLevel;
-pub use scope::{LimitExceeded, MemoryLimit, OnExceed, ScopeGuard, ScopeReport, Site, checkpoint};
+pub use scope::{
+    AttachedFuture, LimitCrossing, LimitExceeded, LimitedFuture, MemoryLimit, OnExceed, ScopeGuard,
+    ScopeHandle, ScopeReport, Site, checkpoint,
+};
 #[cfg(feature = "jemalloc")]
 pub use sys::Jemalloc;
 pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
@@ -37,7 +40,7 @@ pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::cleanup::PeriodicCleanup;
-    pub use crate::manager::{enter, limited, tick};
+    pub use crate::manager::{enter, limit_future, limit_result_future, limited, tick};
     pub use crate::scope::{Limited, MemoryLimit, OnExceed, Site};
 }
 

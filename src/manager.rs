@@ -4,6 +4,7 @@ mod builder;
 mod config;
 mod entry;
 mod environment;
+mod event;
 mod findings;
 mod global;
 mod shared;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
-pub use entry::{enter, limited, tick};
+pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
 pub use stats::ManagerStats;

@@ -1,8 +1,16 @@
-//! What runs on everybody's threads: the bell that calls the worker, and the boundary at which a thread cache is flushed.
+//! What runs on everybody's threads: jemalloc's events, the heap line, the bell that calls the worker, and the boundary at which a
+//! thread cache is flushed.
 
 mod bell;
+mod events;
+mod heap_line;
 mod thread_cache;
 
-pub(crate) use bell::{Bell, install, ring, ring_installed, set_starter};
+pub(crate) use bell::{
+    Bell, install, is_installed, ring, ring_from_event, ring_installed, set_starter, stand_sentry,
+    start_if_unheard,
+};
+pub(crate) use events::{DEFAULT_INTERVAL_BYTES, Events, events, install_events};
+pub(crate) use heap_line::{arm_heap_line, disarm_heap_line, look_at_heap};
 pub use thread_cache::thread_idle;
 pub(crate) use thread_cache::{at_boundary, purge_has_run};

@@ -3,6 +3,7 @@
 #[cfg(feature = "jemalloc")]
 mod allocator;
 pub(crate) mod atomic;
+pub(crate) mod clock;
 pub(crate) mod counters;
 pub(crate) mod figures;
 pub(crate) mod fork;
@@ -12,9 +13,11 @@ pub(crate) mod jemalloc;
 #[path = "sys/absent.rs"]
 pub(crate) mod jemalloc;
 
+pub(crate) mod latest;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod rusage;
+pub(crate) mod thread_event;
 
 #[cfg(feature = "jemalloc")]
 pub use allocator::Jemalloc;

@@ -20,6 +20,12 @@ impl Lines {
             .is_some_and(|percent| percent > self.max_memory_percent)
     }
 
+    /// Bytes that `bound` is below the High line.
+    pub(crate) fn left_bytes(&self, bound: &Bound) -> u64 {
+        let line_bytes = (bound.limit_bytes as f64 * self.max_memory_percent / 100.0) as u64;
+        line_bytes.saturating_sub(bound.used_bytes)
+    }
+
     /// Bytes from `bound` down to the point a cleanup aims at.
     pub(crate) fn target_bytes(&self, bound: &Bound) -> u64 {
         let percent = (self.max_memory_percent - TARGET_BELOW_LINE_PERCENT).max(0.0);

@@ -1,6 +1,7 @@
 //! [`MemoryManagerBuilder`]: settings, checked once.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use crate::manager::config::Config;
 use crate::manager::shared::Shared;
 use crate::manager::{environment, global};
 use crate::usage::{Gauge, LimitSetting, LimitSource};
+
+/// Below, the callback itself would show; above, limits of some megabytes would be noticed late.
+pub(super) const METER_INTERVALS: RangeInclusive<ByteSize> = ByteSize::kib(16)..=ByteSize::mib(64);
 
 /// Builds a [`MemoryManager`]. What is not set here comes from the [environment](crate::ENVIRONMENT), and else from the
 /// defaults.
@@ -40,6 +44,7 @@ pub(super) struct Settings {
     pub(super) max_memory_percent: Option<f64>,
     pub(super) cleanup_threshold: Option<ByteSize>,
     pub(super) cleanup_deadline: Option<Duration>,
+    pub(super) meter_interval: Option<ByteSize>,
 }
 
 impl Settings {
@@ -98,6 +103,19 @@ impl MemoryManagerBuilder {
     /// `build` refuses less than a millisecond and more than an hour.
     pub fn cleanup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.cleanup_deadline = Some(deadline);
+        self
+    }
+
+    /// How often the meter looks: about every so many bytes that a thread allocates. Smaller notices limits earlier and costs more
+    /// per allocation. Defaults to `PLIMSOLL_METER_INTERVAL`, else to 256 KiB.
+    ///
+    /// jemalloc takes the callback once per process and at one interval: it has to be set before the first scope of the process, or
+    /// by the variable. Otherwise the first interval stays, and a finding says so.
+    ///
+    /// # Errors
+    /// `build` refuses less than 16 KiB and more than 64 MiB.
+    pub fn meter_interval(mut self, interval: ByteSize) -> Self {
+        self.settings.meter_interval = Some(interval);
         self
     }
 
@@ -170,6 +188,11 @@ impl Settings {
         if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&deadline) {
             return Err(BuildError::DeadlineOutOfRange { deadline });
         }
+        let interval_bytes = match self.meter_interval {
+            Some(interval) if METER_INTERVALS.contains(&interval) => interval.as_u64(),
+            Some(interval) => return Err(BuildError::MeterIntervalOutOfRange { interval }),
+            None => default.meter_interval_bytes,
+        };
         if let Some(limit) = self.limit {
             if limit.bytes == 0 {
                 return Err(BuildError::ZeroLimit);
@@ -190,6 +213,7 @@ impl Settings {
                     .map_or(default.lines.cleanup_threshold_bytes, ByteSize::as_u64),
             },
             cleanup_deadline: deadline,
+            meter_interval_bytes: interval_bytes,
             findings: Vec::new(),
         })
     }
@@ -249,6 +273,11 @@ pub enum BuildError {
         /// The value.
         deadline: Duration,
     },
+    /// An interval of the meter that is not between 16 KiB and 64 MiB.
+    MeterIntervalOutOfRange {
+        /// The value.
+        interval: ByteSize,
+    },
     /// An environment variable that can't be read.
     Environment {
         /// Its name.
@@ -277,6 +306,10 @@ impl fmt::Display for BuildError {
             BuildError::DeadlineOutOfRange { deadline } => write!(
                 f,
                 "a cleanup deadline of {deadline:?} is not between 1 ms and 1 hour"
+            ),
+            BuildError::MeterIntervalOutOfRange { interval } => write!(
+                f,
+                "a meter interval of {interval} is not between 16 KiB and 64 MiB"
             ),
             BuildError::Environment {
                 variable,
@@ -351,6 +384,8 @@ mod tests {
                 builder().cleanup_deadline(Duration::MAX),
                 "s is not between",
             ),
+            (builder().meter_interval(ByteSize::kib(15)), "15.0 KiB"),
+            (builder().meter_interval(ByteSize::mib(65)), "65.0 MiB"),
             (
                 builder()
                     .limit(ByteSize::mib(64))

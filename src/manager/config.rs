@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cleanup::Lines;
 use crate::explain::Finding;
+use crate::meter::DEFAULT_INTERVAL_BYTES;
 use crate::usage::LimitSetting;
 
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub(super) struct Config {
     pub(super) limit: Option<LimitSetting>,
     pub(super) lines: Lines,
     pub(super) cleanup_deadline: Duration,
+    pub(super) meter_interval_bytes: u64,
     /// What was wrong with the configuration and could be lived with.
     pub(super) findings: Vec<Finding>,
 }
@@ -24,6 +26,7 @@ impl Config {
             cleanup_threshold_bytes: 100 << 20,
         },
         cleanup_deadline: Duration::from_secs(4),
+        meter_interval_bytes: DEFAULT_INTERVAL_BYTES,
         findings: Vec::new(),
     };
 }

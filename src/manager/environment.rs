@@ -4,7 +4,8 @@ use std::env;
 use std::time::Duration;
 
 use crate::bytes::{ByteSize, ParseByteSizeError};
-use crate::manager::builder::{BuildError, Settings};
+use crate::manager::builder::{BuildError, METER_INTERVALS, Settings};
+use crate::meter::DEFAULT_INTERVAL_BYTES;
 
 /// A variable that configures a manager that was not configured in code.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct EnvironmentVariable {
 /// | `PLIMSOLL_MAX_MEMORY_PERCENT` | the High line, in percent of the limit | a number above 0 and at most 100 | 80 |
 /// | `PLIMSOLL_CLEANUP_THRESHOLD` | growth of RSS after which a cleanup is due | a size such as 512MiB, 1.5g or 100000 (k, m, g, t are powers of 1024) | 100MiB |
 /// | `PLIMSOLL_CLEANUP_DEADLINE_MS` | how long a cleanup may take, each hook a quarter of it | whole milliseconds from 1 to 3600000 | 4000 |
+/// | `PLIMSOLL_METER_INTERVAL` | about every so many bytes that a thread allocates its scopes are judged | a size from 16KiB to 64MiB | 256KiB |
 ///
 /// ```
 /// for variable in plimsoll::ENVIRONMENT {
@@ -86,7 +88,35 @@ pub const ENVIRONMENT: &[EnvironmentVariable] = &[
             Some(())
         },
     },
+    EnvironmentVariable {
+        name: METER_INTERVAL,
+        meaning: "about every so many bytes that a thread allocates its scopes are judged",
+        accepts: "a size from 16KiB to 64MiB",
+        default: "256KiB",
+        read: |text, settings| {
+            settings
+                .meter_interval
+                .get_or_insert(parse_meter_interval(text)?);
+            Some(())
+        },
+    },
 ];
+
+const METER_INTERVAL: &str = "PLIMSOLL_METER_INTERVAL";
+
+fn parse_meter_interval(text: &str) -> Option<ByteSize> {
+    let interval = text.parse().ok()?;
+    METER_INTERVALS.contains(&interval).then_some(interval)
+}
+
+/// What holds for a process whose first scope comes before any manager. A value that makes no sense becomes a finding of the manager
+/// that follows.
+pub(super) fn meter_interval_bytes() -> u64 {
+    env::var(METER_INTERVAL)
+        .ok()
+        .and_then(|text| parse_meter_interval(text.trim()))
+        .map_or(DEFAULT_INTERVAL_BYTES, ByteSize::as_u64)
+}
 
 /// Fills what `settings` leaves open from the environment, and returns what could not be read.
 pub(super) fn fill(settings: &mut Settings) -> Vec<BuildError> {
@@ -135,12 +165,14 @@ mod tests {
             ("PLIMSOLL_MAX_MEMORY_PERCENT", " 75.5 "),
             ("PLIMSOLL_CLEANUP_THRESHOLD", "50MiB"),
             ("PLIMSOLL_CLEANUP_DEADLINE_MS", "250"),
+            ("PLIMSOLL_METER_INTERVAL", "1m"),
         ]);
         assert_eq!(errors, [""; 0]);
         assert_eq!(settings.limit.unwrap().bytes, 512 << 20);
         assert_eq!(settings.max_memory_percent, Some(75.5));
         assert_eq!(settings.cleanup_threshold, Some(ByteSize::mib(50)));
         assert_eq!(settings.cleanup_deadline, Some(Duration::from_millis(250)));
+        assert_eq!(settings.meter_interval, Some(ByteSize::mib(1)));
     }
 
     #[test]
@@ -159,6 +191,7 @@ mod tests {
                 "PLIMSOLL_CLEANUP_DEADLINE_MS",
                 &["0", "1.5", "4s", "3600001"],
             ),
+            ("PLIMSOLL_METER_INTERVAL", &["0", "15KiB", "65m", "often"]),
         ];
         for (name, values) in table {
             for value in values {

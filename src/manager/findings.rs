@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use crate::bytes::ByteSize;
 use crate::explain::{Finding, Severity};
 use crate::manager::shared::Shared;
+use crate::meter::{self, Events};
 use crate::sys::jemalloc;
 
 pub(super) fn collect(shared: &Shared) -> Vec<Finding> {
     let mut findings = shared.config.findings.clone();
     findings.extend(allocator());
+    findings.extend(meter(shared));
     findings.extend(panic_strategy());
     findings.extend(limits(shared));
     findings.extend(readings(shared));
@@ -32,6 +34,32 @@ fn allocator() -> Option<Finding> {
             },
         )
     })
+}
+
+fn meter(shared: &Shared) -> Option<Finding> {
+    if !meter::is_installed(&shared.bell) {
+        return None;
+    }
+    let wanted_bytes = shared.config.meter_interval_bytes;
+    match meter::events() {
+        Events::Unavailable if jemalloc::is_global() => Some(Finding::new(
+            "no-thread-events",
+            Severity::Warning,
+            "this jemalloc has no thread events to spare: a limit is noticed at checks, checkpoints and exits, and the process's High line at the next tick",
+            "let tikv-jemallocator build jemalloc itself, and leave it one of its four thread-event hooks",
+        )),
+        Events::EveryBytes(bytes) if bytes != wanted_bytes => Some(Finding::new(
+            "meter-interval-fixed",
+            Severity::Info,
+            format!(
+                "the meter looks every {}, not every {}: a scope came first, and jemalloc takes no callback back",
+                ByteSize::bytes(bytes),
+                ByteSize::bytes(wanted_bytes)
+            ),
+            "install the manager before the first scope, or set PLIMSOLL_METER_INTERVAL",
+        )),
+        _ => None,
+    }
 }
 
 fn panic_strategy() -> Option<Finding> {

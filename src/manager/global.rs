@@ -2,12 +2,15 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::manager::builder::InstallError;
-use crate::manager::{MemoryManager, MemoryManagerBuilder};
-use crate::meter;
+use crate::manager::{MemoryManager, MemoryManagerBuilder, event};
+use crate::meter::{self, ring};
 use crate::sys::fork;
+
+/// It sleeps, and starts one thread.
+const SENTRY_STACK_BYTES: usize = 64 << 10;
 
 struct Installed {
     manager: Box<MemoryManager>,
@@ -58,7 +61,10 @@ pub(super) fn install(
         Ok(()) => {
             let manager = get_memory_manager();
             meter::set_starter(start_listener);
+            event::install_every(manager.shared.config.meter_interval_bytes);
             meter::install(&manager.shared.bell);
+            // The heap line is the worker's to arm, and the worker did not know that it serves the process.
+            manager.shared.bell.ring(ring::HEAP_LINE);
             Ok(manager)
         }
         Err(Installed { manager, .. }) => Err(InstallError::AlreadyInUse {
@@ -66,6 +72,28 @@ pub(super) fn install(
             first: INSTALLED.get().map_or(first, |installed| installed.first),
         }),
     }
+}
+
+/// The first scope of a process without a manager leaves a sentry, a thread that sleeps until something is rung and then makes one: a
+/// scope inside the allocator can ring, but start nothing. Once per process; a forked child does without, and makes a manager at the
+/// edge of the scope.
+pub(super) fn stand_sentry() {
+    static STOOD: AtomicBool = AtomicBool::new(false);
+    if STOOD.load(Ordering::Relaxed)
+        || STOOD.swap(true, Ordering::Relaxed)
+        || INSTALLED.get().is_some()
+    {
+        return;
+    }
+    // Should it fail, rings wait for the edge of a scope.
+    let _ = std::thread::Builder::new()
+        .name("plimsoll-sentry".to_owned())
+        .stack_size(SENTRY_STACK_BYTES)
+        .spawn(|| {
+            if meter::stand_sentry() {
+                start_listener(Location::caller());
+            }
+        });
 }
 
 /// A scope or counter rang and nobody listens: makes the manager, or starts its threads in a forked child. Not on the caller's

@@ -10,11 +10,14 @@ use crate::cleanup::{
 };
 use crate::manager::config::Config;
 use crate::manager::worker;
-use crate::meter::{Bell, ring};
+use crate::meter::{self, Bell, ring};
 use crate::pressure::{CurrentLevel, PressureLevel};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::lock::Mutex;
 use crate::usage::{Gauge, Usage};
+
+/// Nearer to its line the heap rings no sooner: each ring costs the worker a reading.
+const LEAST_LINE_BYTES: u64 = 1 << 20;
 
 pub(super) struct Shared {
     pub(super) config: Config,
@@ -124,6 +127,20 @@ impl Shared {
             PressureLevel::Normal
         });
         usage
+    }
+
+    /// The heap may grow by what is left to the High line, then it rings. Above that line, or when there is none, the ticks watch.
+    pub(super) fn arm_heap_line(&self, usage: &Usage) {
+        if !meter::is_installed(&self.bell) {
+            return;
+        }
+        match (usage.heap, usage.binding) {
+            (Some(heap), Some(bound)) if !self.config.lines.is_high(usage) => {
+                let left_bytes = self.config.lines.left_bytes(&bound).max(LEAST_LINE_BYTES);
+                meter::arm_heap_line(heap.active_bytes.saturating_add(left_bytes));
+            }
+            _ => meter::disarm_heap_line(),
+        }
     }
 
     /// Why a cleanup is needed now, if it is.

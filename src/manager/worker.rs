@@ -89,15 +89,28 @@ impl<'a> Worker<'a> {
                 self.next_warning = now + WARNING_SPACING;
                 self.tell_crossings();
             }
-            if self.wants_cleanup() && now >= self.next_check {
+            if bits & ring::HEAP_LINE != 0 {
+                // The heap has grown up to its line: a fresh reading decides, at once.
+                self.take_reading();
+                if self.check_wanted {
+                    self.check(now);
+                }
+            } else if self.wants_cleanup() && now >= self.next_check {
                 self.check(now);
             }
             if now >= self.next_tick {
-                let usage = self.shared.look();
-                self.tell_level(&usage);
+                self.take_reading();
                 self.next_tick = now + TICK;
             }
         }
+    }
+
+    /// Takes everything anew, and sees that a level above the High line is told and cleaned up, and one below it is watched.
+    fn take_reading(&mut self) {
+        let usage = self.shared.look();
+        self.check_wanted |= self.shared.config.lines.is_high(&usage);
+        self.shared.arm_heap_line(&usage);
+        self.tell_level(&usage);
     }
 
     fn wants_cleanup(&self) -> bool {
@@ -183,15 +196,19 @@ fn shielded(tell: impl FnOnce()) {
 }
 
 fn warn(crossing: &Crossing) {
+    let Some(last) = crossing.last else {
+        tracing::warn!(target: "plimsoll", site = %crossing.site, scopes = crossing.scopes, "{} passed its memory limit", crossing.site);
+        return;
+    };
     tracing::warn!(
         target: "plimsoll",
         site = %crossing.site,
-        limit_bytes = crossing.limit_bytes,
-        used_bytes = crossing.used_bytes,
+        limit_bytes = last.limit_bytes,
+        used_bytes = last.used_bytes,
         scopes = crossing.scopes,
         "{} passed its memory limit of {}: {} held",
         crossing.site,
-        ByteSize::bytes(crossing.limit_bytes),
-        ByteSize::bytes(crossing.used_bytes),
+        ByteSize::bytes(last.limit_bytes),
+        ByteSize::bytes(last.used_bytes),
     );
 }

@@ -19,6 +19,8 @@ pub(crate) mod ring {
     pub(crate) const SUPERVISE: u32 = 1 << 3;
     /// The manager is going away.
     pub(crate) const STOP: u32 = 1 << 4;
+    /// The heap passed its line: look whether usage did.
+    pub(crate) const HEAP_LINE: u32 = 1 << 5;
 }
 
 /// A word that a worker sleeps on. Whoever sets a bit that was not set wakes it; all others pass by.
@@ -95,7 +97,7 @@ fn sleep(_word: &AtomicU32, _expected: u32, timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(50)));
 }
 
-/// What was rung while no manager was installed.
+/// What was rung while nobody listened; a sentry may sleep on it.
 static UNHEARD: AtomicU32 = AtomicU32::new(0);
 static INSTALLED: OnceLock<&'static Bell> = OnceLock::new();
 static STARTER: OnceLock<Starter> = OnceLock::new();
@@ -104,17 +106,35 @@ static STARTER: OnceLock<Starter> = OnceLock::new();
 pub(crate) type Starter = fn(&'static Location<'static>);
 
 /// Rings the installed manager's bell. Without a listener (none installed yet, or a forked child whose worker has not been
-/// started) the starter makes one, once per process.
+/// started) the starter makes one, once per process. Not for use inside the allocator: making one allocates.
 pub(crate) fn ring_installed(bits: u32, by: &'static Location<'static>) {
+    ring_from_event(bits);
+    start_if_unheard(by);
+}
+
+/// As [`ring_installed`], but leaves it to a sentry, or to the next edge of a scope, to make a listener. Atomics and at most one
+/// futex wake: may be called inside the allocator.
+pub(crate) fn ring_from_event(bits: u32) {
     match INSTALLED.get() {
         Some(bell) if bell.is_heard() => bell.ring(bits),
-        _ => ring_unheard(bits, by),
+        _ => {
+            if UNHEARD.fetch_or(bits, Ordering::AcqRel) == 0 {
+                wake(&UNHEARD);
+            }
+        }
+    }
+}
+
+/// Makes a listener for what was rung and nobody heard. One atomic load when there is nothing.
+#[inline]
+pub(crate) fn start_if_unheard(by: &'static Location<'static>) {
+    if UNHEARD.load(Ordering::Relaxed) != 0 {
+        start(by);
     }
 }
 
 #[cold]
-fn ring_unheard(bits: u32, by: &'static Location<'static>) {
-    UNHEARD.fetch_or(bits, Ordering::AcqRel);
+fn start(by: &'static Location<'static>) {
     if let Some(start) = STARTER.get() {
         start(by);
     }
@@ -131,18 +151,38 @@ fn hand_over() {
     }
 }
 
-/// From now on `bell` hears what scopes and counters ring. The first one stays.
-pub(crate) fn install(bell: &'static Bell) {
-    let _ = INSTALLED.set(bell);
-    hand_over();
+/// Sleeps until something is rung that nobody hears, or a bell is installed; whether it was the former.
+pub(crate) fn stand_sentry() -> bool {
+    const FOR_EVER: Duration = Duration::from_secs(3600);
+    loop {
+        if INSTALLED.get().is_some() {
+            return false;
+        }
+        if UNHEARD.load(Ordering::Acquire) != 0 {
+            return true;
+        }
+        sleep(&UNHEARD, 0, FOR_EVER);
+    }
 }
 
-/// Names what starts a listener when there is none. One atomic load when it is set already.
-#[inline]
-pub(crate) fn set_starter(start: Starter) {
-    if STARTER.get().is_none() {
-        let _ = STARTER.set(start);
+/// From now on `bell` hears what scopes and counters ring. The first one stays.
+pub(crate) fn install(bell: &'static Bell) {
+    if INSTALLED.set(bell).is_ok() {
+        hand_over();
+        wake(&UNHEARD);
     }
+}
+
+/// Whether `bell` is the installed one.
+pub(crate) fn is_installed(bell: &Bell) -> bool {
+    INSTALLED
+        .get()
+        .is_some_and(|installed| std::ptr::eq(*installed, bell))
+}
+
+/// Names what starts a listener when there is none.
+pub(crate) fn set_starter(start: Starter) {
+    let _ = STARTER.set(start);
 }
 
 #[cfg(test)]

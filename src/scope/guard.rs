@@ -4,15 +4,13 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use crate::meter;
+use crate::scope::frame::{Terms, Verdict};
+use crate::scope::handle::ScopeHandle;
 use crate::scope::site::site_of;
-use crate::scope::stack::{FrameStack, Terms, Ticket, Verdict};
-use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site};
+use crate::scope::stack::{Carried, Ticket, positive};
+use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site, ledger, thread};
 use crate::sys::counters::{self, Counts};
 use crate::sys::jemalloc;
-
-thread_local! {
-    static FRAMES: FrameStack = const { FrameStack::new() };
-}
 
 /// An entered scope: what this thread allocates and frees until it ends counts against the limit.
 ///
@@ -46,8 +44,10 @@ pub struct ScopeReport {
     pub freed_bytes: u64,
     /// Allocated minus freed.
     pub net_bytes: i64,
-    /// The most it was seen to hold, looked at when it is checked and when it ends. A recursive entry shares the peak of
-    /// the outermost entry.
+    /// What threads that were attached by a [`ScopeHandle`] hold beside that, as of their last event or edge.
+    pub attached_net_bytes: i64,
+    /// The most that all of them together were seen to hold: looked at about every 256 KiB that a thread allocates, at checks and
+    /// checkpoints, and at the end. A recursive entry shares the peak of the outermost entry.
     pub peak_bytes: u64,
     /// Whether it passed its limit.
     pub exceeded: bool,
@@ -64,9 +64,10 @@ pub(crate) fn enter(
     prepare: fn(),
 ) -> ScopeGuard {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
-    let terms = Terms::of(&limit);
+    site.open();
+    let terms = Terms::of(&limit, OnExceed::Warn);
     let start = counters::now();
-    let ticket = FRAMES.with(|frames| frames.enter(site, terms, start.net_bytes()));
+    let ticket = thread::frames(|frames| frames.enter(site, terms, start.net_bytes()));
     if ticket.is_first() {
         prepare();
     }
@@ -103,52 +104,73 @@ pub(crate) fn enter(
 /// Names the outermost such scope.
 #[inline]
 pub fn checkpoint() -> Result<(), LimitExceeded> {
-    if FRAMES.with(FrameStack::is_empty) {
+    let net_bytes = counters::now().net_bytes();
+    if thread::frames(|frames| frames.is_calm(net_bytes)) {
         return Ok(());
     }
-    checkpoint_inside()
+    checkpoint_closely(net_bytes)
 }
 
-/// Not inline, so that a checkpoint without a scope is two instructions and a jump.
+/// Not inline, so that a checkpoint with nothing to tell is a few instructions.
+#[cold]
 #[inline(never)]
-fn checkpoint_inside() -> Result<(), LimitExceeded> {
-    FRAMES.with(
-        |frames| match frames.judge_all(counters::now().net_bytes()) {
-            None => Ok(()),
-            Some((site, limit_bytes, verdict)) => Err(exceeded(site, limit_bytes, verdict)),
-        },
-    )
+fn checkpoint_closely(net_bytes: i64) -> Result<(), LimitExceeded> {
+    match thread::frames(|frames| frames.judge_all(net_bytes)) {
+        None => Ok(()),
+        Some((site, terms, verdict)) => {
+            meter::start_if_unheard(site.location());
+            Err(exceeded(site, terms, verdict))
+        }
+    }
 }
 
 #[cold]
-fn exceeded(site: &'static Site, limit_bytes: u64, verdict: Verdict) -> LimitExceeded {
+pub(super) fn exceeded(site: &'static Site, terms: Terms, verdict: Verdict) -> LimitExceeded {
     LimitExceeded {
         site,
-        limit_bytes,
+        limit_bytes: terms.limit_bytes,
         peak_bytes: positive(verdict.peak_bytes),
         used_bytes: positive(verdict.used_bytes),
     }
 }
 
-fn positive(bytes: i64) -> u64 {
-    u64::try_from(bytes).unwrap_or(0)
-}
-
 impl ScopeGuard {
-    /// Fails when this scope has passed its limit, whatever its policy.
+    /// Fails when this scope has passed its limit, whatever its policy ([`OnExceed::Shadow`] alone never fails).
     ///
     /// # Errors
     /// Says by how much.
-    #[inline]
     pub fn check(&self) -> Result<(), LimitExceeded> {
         let now = counters::now();
-        let verdict = FRAMES
-            .with(|frames| frames.judge(self.ticket, now.net_bytes()))
+        let verdict = thread::frames(|frames| frames.judge(self.ticket, now.net_bytes()))
             .unwrap_or_else(|| self.judge_alone(now));
-        if verdict.exceeded {
-            Err(exceeded(self.site, self.terms.limit_bytes, verdict))
+        if verdict.exceeded && self.terms.on_exceed != OnExceed::Shadow {
+            meter::start_if_unheard(self.site.location());
+            Err(exceeded(self.site, self.terms, verdict))
         } else {
             Ok(())
+        }
+    }
+
+    /// A handle with which other threads work for this scope: what they hold counts in it.
+    ///
+    /// From here on the scope's numbers are shared between threads, which costs each some nanoseconds at events and edges. Takes
+    /// an allocation.
+    ///
+    /// ```
+    /// use plimsoll::MemoryLimit;
+    ///
+    /// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+    /// let scope = MemoryLimit::mib(1).named("fan out").enter();
+    /// let handle = scope.handle();
+    /// let kept = std::thread::spawn(move || handle.attach(|| vec![1u8; 2 << 20])).join().unwrap();
+    /// assert!(scope.check().is_err());
+    /// # drop(kept);
+    /// ```
+    pub fn handle(&self) -> ScopeHandle {
+        let net_bytes = counters::now().net_bytes();
+        match thread::frames(|frames| frames.share(self.ticket, net_bytes)) {
+            Some(account) => ScopeHandle::new(account),
+            None => ScopeHandle::alone(self.site, self.terms),
         }
     }
 
@@ -165,36 +187,45 @@ impl ScopeGuard {
     /// ```
     pub fn finish(self) -> ScopeReport {
         let now = counters::now();
-        let verdict = self.leave(now);
         let change = now.since(self.start);
+        let (verdict, ended) = self.leave(now);
         std::mem::forget(self);
+        let attached_net_bytes = ended
+            .and_then(|ended| Some(ended.account?.used_bytes() - ended.posted_bytes))
+            .unwrap_or(0);
         ScopeReport {
             allocated_bytes: change.allocated_bytes,
             freed_bytes: change.freed_bytes,
             net_bytes: change.net_bytes(),
+            attached_net_bytes,
             peak_bytes: positive(verdict.peak_bytes),
             exceeded: verdict.exceeded,
             measured: jemalloc::is_global(),
         }
     }
 
-    #[inline(never)]
-    fn leave(&self, now: Counts) -> Verdict {
-        let verdict = FRAMES.with(|frames| frames.leave(self.ticket, now.net_bytes()));
-        if FRAMES.with(FrameStack::is_empty) {
-            meter::at_boundary();
-        }
-        verdict.unwrap_or_else(|| {
-            let verdict = self.judge_alone(now);
-            if verdict.exceeded {
-                self.site.note_crossing(
-                    self.terms.limit_bytes,
-                    positive(verdict.used_bytes),
-                    self.terms.wants_cleanup,
-                );
+    /// Leaves the frame, whatever its place in the stack, and tells ledger and site.
+    fn leave(&self, now: Counts) -> (Verdict, Option<Carried>) {
+        let left = thread::frames(|frames| frames.leave(self.ticket, now.net_bytes()));
+        let (verdict, ended) = match left {
+            Some(left) => {
+                if let Some(ended) = &left.ended {
+                    ended.end(self.site);
+                }
+                (left.verdict, left.ended)
             }
-            verdict
-        })
+            None => {
+                let verdict = self.judge_alone(now);
+                if verdict.exceeded {
+                    self.site.note_crossing(self.terms, verdict.used_bytes);
+                }
+                ledger::record(self.site.line(), positive(verdict.peak_bytes));
+                (verdict, None)
+            }
+        };
+        meter::start_if_unheard(self.site.location());
+        thread::at_edge();
+        (verdict, ended)
     }
 
     /// By the guard's own numbers, when it has no frame (too deep, or an outer scope ended first).
@@ -207,29 +238,29 @@ impl ScopeGuard {
             exceeded: self.terms.are_exceeded_by(used_bytes),
         }
     }
+
+    /// Among closed scopes, past its limit, shared, or late.
+    #[inline(never)]
+    fn leave_loudly(&self, now: Counts) {
+        let (verdict, _) = self.leave(now);
+        if verdict.exceeded && self.terms.on_exceed == OnExceed::Panic && !std::thread::panicking()
+        {
+            let exceeded = exceeded(self.site, self.terms, verdict);
+            panic!("{exceeded}");
+        }
+    }
 }
 
 impl Drop for ScopeGuard {
     #[inline]
     fn drop(&mut self) {
         let now = counters::now();
-        if FRAMES.with(|frames| frames.leave_quietly(self.ticket, now.net_bytes())) {
-            meter::at_boundary();
-        } else {
-            self.leave_loudly(now);
-        }
-    }
-}
-
-impl ScopeGuard {
-    /// Among other scopes, past its limit, or late.
-    #[inline(never)]
-    fn leave_loudly(&self, now: Counts) {
-        let verdict = self.leave(now);
-        if verdict.exceeded && self.terms.on_exceed == OnExceed::Panic && !std::thread::panicking()
-        {
-            let exceeded = exceeded(self.site, self.terms.limit_bytes, verdict);
-            panic!("{exceeded}");
+        match thread::frames(|frames| frames.leave_quietly(self.ticket, now.net_bytes())) {
+            Some(peak_bytes) => {
+                ledger::record(self.site.line(), positive(peak_bytes));
+                thread::at_edge();
+            }
+            None => self.leave_loudly(now),
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum OnExceed {
     Error,
     /// As `Error`, and leaving the scope panics: on the thread that ran it, outside the allocator.
     Panic,
+    /// Only counts: no warning, no cleanup, nothing fails. For finding out what a limit would stop before it does.
+    Shadow,
 }
 
 /// A bound on what a scope may hold: bytes allocated minus bytes freed by the threads that run it.
@@ -34,7 +36,8 @@ pub enum OnExceed {
 #[must_use = "a limit bounds nothing until it is entered"]
 pub struct MemoryLimit {
     pub(crate) bytes: u64,
-    pub(crate) on_exceed: OnExceed,
+    /// What was said; else a guard warns, and a future stops.
+    pub(crate) on_exceed: Option<OnExceed>,
     pub(crate) cleanup_on_exceed: bool,
     pub(crate) name: Option<&'static str>,
     pub(crate) site: Option<&'static Site>,
@@ -49,7 +52,7 @@ impl MemoryLimit {
     pub const fn new(size: ByteSize) -> Self {
         MemoryLimit {
             bytes: size.as_u64(),
-            on_exceed: OnExceed::Warn,
+            on_exceed: None,
             cleanup_on_exceed: true,
             name: None,
             site: None,
@@ -106,7 +109,7 @@ impl MemoryLimit {
         self
     }
 
-    /// What happens past the limit. Defaults to [`OnExceed::Warn`].
+    /// What happens past the limit. Defaults to [`OnExceed::Warn`], for a future with a limit to [`OnExceed::Error`].
     ///
     /// ```
     /// use plimsoll::{MemoryLimit, OnExceed};
@@ -114,7 +117,7 @@ impl MemoryLimit {
     /// let limit = MemoryLimit::mib(100).on_exceed(OnExceed::Error);
     /// ```
     pub const fn on_exceed(mut self, on_exceed: OnExceed) -> Self {
-        self.on_exceed = on_exceed;
+        self.on_exceed = Some(on_exceed);
         self
     }
 

@@ -10,6 +10,9 @@ use crate::scope::{LimitExceeded, ScopeGuard};
 pub trait Limited {
     /// The body's own error, else the verdict's, else the value.
     fn settle(self, verdict: Result<(), LimitExceeded>) -> Self;
+
+    /// What there is when the work was stopped before it had a result.
+    fn stopped(exceeded: LimitExceeded) -> Self;
 }
 
 impl<T, E: From<LimitExceeded>> Limited for Result<T, E> {
@@ -17,6 +20,10 @@ impl<T, E: From<LimitExceeded>> Limited for Result<T, E> {
         let value = self?;
         verdict?;
         Ok(value)
+    }
+
+    fn stopped(exceeded: LimitExceeded) -> Self {
+        Err(exceeded.into())
     }
 }
 

@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::callsite::{self, CallSites};
 use crate::meter::{self, ring};
+use crate::scope::OnExceed;
+use crate::scope::frame::Terms;
+use crate::scope::ledger::{self, Line};
+use crate::sys::clock;
+use crate::sys::latest::Latest;
 use crate::sys::list::{Link, Linked, StaticList};
 
 /// A place in the program whose scopes are counted together.
@@ -21,11 +27,16 @@ use crate::sys::list::{Link, Linked, StaticList};
 pub struct Site {
     name: Option<&'static str>,
     location: &'static Location<'static>,
-    exceeded_total: AtomicU64,
+    /// The number of its line in the ledger, plus 1; 0 before its first scope.
+    line: AtomicU32,
+    /// Crossings that are told about.
+    loud_total: AtomicU64,
+    /// Crossings under [`OnExceed::Shadow`].
+    shadow_total: AtomicU64,
     told_total: AtomicU64,
-    last_limit_bytes: AtomicU64,
-    last_used_bytes: AtomicU64,
     wants_cleanup: AtomicBool,
+    last_crossing: Latest<3>,
+    current_bytes: AtomicI64,
     link: Link<Site>,
 }
 
@@ -40,11 +51,13 @@ impl Site {
         Site {
             name,
             location,
-            exceeded_total: AtomicU64::new(0),
+            line: AtomicU32::new(0),
+            loud_total: AtomicU64::new(0),
+            shadow_total: AtomicU64::new(0),
             told_total: AtomicU64::new(0),
-            last_limit_bytes: AtomicU64::new(0),
-            last_used_bytes: AtomicU64::new(0),
             wants_cleanup: AtomicBool::new(false),
+            last_crossing: Latest::new([const { AtomicU64::new(0) }; 3]),
+            current_bytes: AtomicI64::new(0),
             link: Link::new(),
         }
     }
@@ -59,34 +72,118 @@ impl Site {
         self.location
     }
 
-    /// How many scopes of this site passed their limit.
+    /// How many scopes of this site passed their limit, those that only count ([`OnExceed::Shadow`]) included.
     ///
     /// ```
     /// static PARSE: plimsoll::Site = plimsoll::Site::new("parse");
     /// assert_eq!(PARSE.exceeded_total(), 0);
     /// ```
     pub fn exceeded_total(&self) -> u64 {
-        self.exceeded_total.load(Ordering::Relaxed)
+        self.loud_total.load(Ordering::Relaxed) + self.shadow_total()
     }
 
-    /// A scope of this site passed its limit: counts it and leaves word for the worker. Atomics and at most one wake.
+    pub(super) fn shadow_total(&self) -> u64 {
+        self.shadow_total.load(Ordering::Relaxed)
+    }
+
+    /// Its line in the ledger; [`Line::OTHER`] before its first scope.
+    #[inline]
+    pub(super) fn line(&self) -> Line {
+        Line::from_index(self.line.load(Ordering::Relaxed).saturating_sub(1) as u16)
+    }
+
+    /// Makes sure that it has a line and is listed: a load and a compare but for its first scope.
+    #[inline]
+    pub(super) fn open(&'static self) {
+        if self.line.load(Ordering::Relaxed) == 0 {
+            self.open_line();
+        }
+    }
+
     #[cold]
-    pub(super) fn note_crossing(
-        &'static self,
-        limit_bytes: u64,
-        used_bytes: u64,
-        wants_cleanup: bool,
-    ) {
-        self.last_limit_bytes.store(limit_bytes, Ordering::Relaxed);
-        self.last_used_bytes.store(used_bytes, Ordering::Relaxed);
-        if wants_cleanup {
+    fn open_line(&'static self) {
+        // Only who adds it opens a line, so that two threads do not use up two.
+        if SITES.add(self) {
+            let line = ledger::open_line();
+            self.line
+                .store(u32::from(line.index()) + 1, Ordering::Relaxed);
+            return;
+        }
+        // Another thread is opening it at this moment; should it vanish in a fork, the scopes count under `other`.
+        for _ in 0..10_000 {
+            if self.line.load(Ordering::Relaxed) != 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// What its open scopes hold, to about an interval per scope.
+    pub(super) fn current_bytes(&self) -> u64 {
+        u64::try_from(self.current_bytes.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// An open scope holds so much more (or less) than it said before. One atomic, inside the allocator as well.
+    pub(super) fn add_current(&self, gained_bytes: i64) {
+        self.current_bytes
+            .fetch_add(gained_bytes, Ordering::Relaxed);
+    }
+
+    /// A scope of this site passed its limit: counts it and leaves word for the worker. Atomics, the clock, and at most one futex
+    /// wake: may run inside the allocator.
+    #[cold]
+    pub(super) fn note_crossing(&'static self, terms: Terms, used_bytes: i64) {
+        self.last_crossing
+            .set([clock::monotonic_ns(), terms.limit_bytes, used_bytes as u64]);
+        if terms.on_exceed == OnExceed::Shadow {
+            self.shadow_total.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if terms.wants_cleanup {
             self.wants_cleanup.store(true, Ordering::Relaxed);
         }
         // Release: whoever sees this crossing counted sees what was stored above.
-        self.exceeded_total.fetch_add(1, Ordering::Release);
-        CROSSED.add(self);
-        meter::ring_installed(ring::EXCEEDED, self.location);
+        self.loud_total.fetch_add(1, Ordering::Release);
+        meter::ring_from_event(ring::EXCEEDED);
     }
+
+    /// When its limit was passed last, and by what.
+    ///
+    /// ```
+    /// use plimsoll::{MemoryLimit, Site};
+    ///
+    /// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+    /// static PARSE: Site = Site::new("parse");
+    /// let scope = MemoryLimit::kib(64).at(&PARSE).enter();
+    /// let kept = vec![1u8; 1 << 20];
+    /// assert!(scope.check().is_err());
+    /// let crossing = PARSE.last_crossing().unwrap();
+    /// assert_eq!(crossing.limit_bytes, 64 << 10);
+    /// assert!(crossing.used_bytes >= 1 << 20);
+    /// # drop(kept);
+    /// ```
+    pub fn last_crossing(&self) -> Option<LimitCrossing> {
+        let [at_ns, limit_bytes, used_bytes] = self.last_crossing.get()?;
+        Some(LimitCrossing {
+            limit_bytes,
+            used_bytes,
+            age: Duration::from_nanos(clock::monotonic_ns().saturating_sub(at_ns)),
+        })
+    }
+}
+
+/// The moment at which a scope passed its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LimitCrossing {
+    /// The limit.
+    pub limit_bytes: u64,
+    /// What the scope held when that was noticed: at most two intervals of the meter above the limit per thread, or one
+    /// allocation.
+    pub used_bytes: u64,
+    /// How long ago.
+    pub age: Duration,
 }
 
 /// `parse (src/parser.rs:12)`
@@ -124,8 +221,13 @@ impl Linked for Site {
 const MAX_SITES: usize = 4096;
 static BY_PLACE: CallSites<Site, MAX_SITES, { 2 * MAX_SITES }> = CallSites::new();
 static OTHER: Site = Site::new("other");
-/// Every site that was ever crossed.
-static CROSSED: StaticList<Site> = StaticList::new();
+/// Every site that ever had a scope.
+static SITES: StaticList<Site> = StaticList::new();
+
+/// Every site that ever had a scope, the newest first.
+pub(super) fn sites() -> impl Iterator<Item = &'static Site> {
+    SITES.iter()
+}
 
 /// The site of a name, or of a call location for scopes without one.
 #[inline]
@@ -148,23 +250,21 @@ pub(crate) struct Crossing {
     pub(crate) site: &'static Site,
     /// Scopes that passed their limit since then.
     pub(crate) scopes: u64,
-    /// Of the last one.
-    pub(crate) limit_bytes: u64,
-    pub(crate) used_bytes: u64,
+    /// The last one; `None` in the rare case that it was being written all the time.
+    pub(crate) last: Option<LimitCrossing>,
     pub(crate) wants_cleanup: bool,
 }
 
 /// Visits every site with crossings that were not told yet, and counts them as told. For the worker alone.
 pub(crate) fn drain_crossings(mut visit: impl FnMut(Crossing)) {
-    for site in CROSSED.iter() {
-        let total = site.exceeded_total.load(Ordering::Acquire);
+    for site in sites() {
+        let total = site.loud_total.load(Ordering::Acquire);
         let told = site.told_total.swap(total, Ordering::Relaxed);
         if total != told {
             visit(Crossing {
                 site,
                 scopes: total - told,
-                limit_bytes: site.last_limit_bytes.load(Ordering::Relaxed),
-                used_bytes: site.last_used_bytes.load(Ordering::Relaxed),
+                last: site.last_crossing(),
                 wants_cleanup: site.wants_cleanup.swap(false, Ordering::Relaxed),
             });
         }
@@ -203,24 +303,44 @@ mod tests {
         assert_eq!(plain.name(), file!());
     }
 
+    fn terms(on_exceed: OnExceed, wants_cleanup: bool) -> Terms {
+        Terms {
+            limit_bytes: 10,
+            on_exceed,
+            wants_cleanup,
+        }
+    }
+
     #[test]
     fn crossings_add_up_until_they_are_told() {
         static SITE: Site = Site::new("crossings");
+        SITE.open();
         let told = || {
             let mut mine = None;
             drain_crossings(|crossing| {
                 if std::ptr::eq(crossing.site, &SITE) {
-                    mine = Some((crossing.scopes, crossing.used_bytes, crossing.wants_cleanup));
+                    let used_bytes = crossing.last.unwrap().used_bytes;
+                    mine = Some((crossing.scopes, used_bytes, crossing.wants_cleanup));
                 }
             });
             mine
         };
-        SITE.note_crossing(10, 11, true);
-        SITE.note_crossing(10, 12, false);
+        SITE.note_crossing(terms(OnExceed::Warn, true), 11);
+        SITE.note_crossing(terms(OnExceed::Error, false), 12);
         assert_eq!(told(), Some((2, 12, true)));
         assert_eq!(told(), None);
-        SITE.note_crossing(10, 13, false);
+        SITE.note_crossing(terms(OnExceed::Panic, false), 13);
         assert_eq!(told(), Some((1, 13, false)));
         assert_eq!(SITE.exceeded_total(), 3);
+    }
+
+    #[test]
+    fn a_shadow_crossing_is_counted_and_not_told() {
+        static SITE: Site = Site::new("shadow");
+        SITE.open();
+        SITE.note_crossing(terms(OnExceed::Shadow, true), 11);
+        drain_crossings(|crossing| assert!(!std::ptr::eq(crossing.site, &SITE)));
+        assert_eq!((SITE.exceeded_total(), SITE.shadow_total()), (1, 1));
+        assert_eq!(SITE.last_crossing().unwrap().used_bytes, 11);
     }
 }

@@ -1,21 +1,37 @@
-//! The open scopes of one thread. Pure: whoever calls passes the thread's net bytes in.
+//! The open scopes of one thread. Pure: whoever calls passes the thread's net bytes (allocated minus freed) in.
 //!
 //! ```text
-//! enter        pushes a frame { serial, base = net now, limit }; recursive entry of a site joins its frame
-//! judge        every open frame: used = net - base; peak = max(peak, used); used > limit latches the verdict
+//! enter        pushes a frame { serial, base = net now, terms }; recursive entry of a site joins its frame
+//! event        high = max(high, net); net above `trip` or below `floor`: every frame is settled
+//! settle       every open frame: used = net - base; used > limit latches the verdict; what it gained is posted; new trip and floor
 //! leave        the top frame pops, with every closed one below it; a frame that is not on top is marked closed;
 //!              the lowest frame takes all above it along: their guards were leaked, or outlive it, and then find their
 //!              frame until another scope needs its place
+//!
+//! net ^      .-- high of the inner scope, folded outwards when it leaves
+//!     |     /\        ---- trip: the lowest line of all open frames: one comparison per event, however deep
+//!     |  __/  \__/\__
+//!     | /     ^inner  \
+//!     +-^outer---------------> time
 //! ```
 //!
-//! Fixed size and cells only: no allocation, no lock, no destructor, usable in the destructors of other thread-locals.
+//! Fixed size and cells only: no allocation, no lock, no destructor, usable in the destructors of other thread-locals and inside
+//! the allocator.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use crate::scope::{MemoryLimit, OnExceed, Site};
+use crate::scope::account::Account;
+use crate::scope::frame::{Frame, Outer, Terms, Verdict};
+use crate::scope::{OnExceed, Site, ledger};
 
 /// Nested scopes of different sites; deeper ones are still judged by their guards, but not at checkpoints.
 const MAX_DEPTH: usize = 32;
+/// No line: no net lies above it.
+const NO_TRIP: i64 = i64::MAX;
+/// Every net lies above it: each event and checkpoint takes a closer look.
+const ALWAYS_TRIP: i64 = i64::MIN;
+const NO_FLOOR: i64 = i64::MIN;
 
 /// Which frame a guard holds; serial 0 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +39,50 @@ pub(super) struct Ticket {
     serial: u64,
 }
 
+impl Carried {
+    /// The scope has ended: its site holds nothing more for it, and keeps its peak.
+    pub(super) fn end(&self, site: &Site) {
+        match &self.account {
+            Some(account) => account.end(),
+            None => site.add_current(-self.published_bytes),
+        }
+        ledger::record(site.line(), positive(self.peak_bytes));
+    }
+
+    /// What the scope holds, and held: with an account, by all its threads.
+    pub(super) fn verdict(&self) -> Verdict {
+        match &self.account {
+            Some(account) => Verdict {
+                used_bytes: account.used_bytes(),
+                peak_bytes: account.peak_bytes().max(self.peak_bytes),
+                exceeded: account.is_exceeded(),
+            },
+            None => Verdict {
+                used_bytes: self.used_bytes,
+                peak_bytes: self.peak_bytes,
+                exceeded: self.exceeded,
+            },
+        }
+    }
+}
+
+/// A signed count as the bytes that people read.
+pub(super) fn positive(bytes: i64) -> u64 {
+    u64::try_from(bytes).unwrap_or(0)
+}
+
 impl Ticket {
-    const NONE: Ticket = Ticket { serial: 0 };
+    pub(super) const NONE: Ticket = Ticket { serial: 0 };
+
+    #[inline]
+    pub(super) fn of(serial: u64) -> Self {
+        Ticket { serial }
+    }
+
+    /// That of the frame pushed `frames` after this one's, nothing else in between.
+    pub(super) fn plus(self, frames: u32) -> Self {
+        Ticket::of(self.serial + u64::from(frames))
+    }
 
     /// Whether it is its thread's first.
     #[inline]
@@ -33,134 +91,27 @@ impl Ticket {
     }
 }
 
-/// What is known of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+/// What a scope takes along when its frame is gone: a future between two polls, or whoever reports.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
     pub(super) used_bytes: i64,
     pub(super) peak_bytes: i64,
+    /// What its site was told that it holds.
+    pub(super) published_bytes: i64,
+    /// What its account was told.
+    pub(super) posted_bytes: i64,
     pub(super) exceeded: bool,
-}
-
-struct Frame {
-    serial: Cell<u64>,
-    site: Cell<Option<&'static Site>>,
-    terms: Cell<Terms>,
-    base_bytes: Cell<i64>,
-    peak_bytes: Cell<i64>,
-    entries: Cell<u32>,
-    state: Cell<State>,
-}
-
-/// What a frame is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
-    pub(super) limit_bytes: u64,
-    pub(super) on_exceed: OnExceed,
-    pub(super) wants_cleanup: bool,
-}
-
-impl Terms {
-    #[inline]
-    pub(super) fn of(limit: &MemoryLimit) -> Self {
-        Terms {
-            limit_bytes: limit.bytes,
-            on_exceed: limit.on_exceed,
-            wants_cleanup: limit.cleanup_on_exceed,
-        }
-    }
-
-    #[inline]
-    pub(super) fn are_exceeded_by(self, used_bytes: i64) -> bool {
-        used_bytes > 0 && used_bytes as u64 > self.limit_bytes
-    }
-}
-
-#[derive(Clone, Copy)]
-struct State {
-    exceeded: bool,
-    closed: bool,
-}
-
-impl State {
-    const OPEN: State = State {
-        exceeded: false,
-        closed: false,
-    };
-}
-
-impl Frame {
-    const fn empty() -> Frame {
-        Frame {
-            serial: Cell::new(0),
-            site: Cell::new(None),
-            terms: Cell::new(Terms {
-                limit_bytes: 0,
-                on_exceed: OnExceed::Warn,
-                wants_cleanup: false,
-            }),
-            base_bytes: Cell::new(0),
-            peak_bytes: Cell::new(0),
-            entries: Cell::new(0),
-            state: Cell::new(State {
-                closed: true,
-                ..State::OPEN
-            }),
-        }
-    }
-
-    #[inline]
-    fn is_closed(&self) -> bool {
-        self.state.get().closed
-    }
-
-    #[inline]
-    fn close(&self) {
-        let state = self.state.get();
-        self.state.set(State {
-            closed: true,
-            ..state
-        });
-    }
-
-    #[inline]
-    fn judge(&self, net_bytes: i64) -> Verdict {
-        let used_bytes = net_bytes.wrapping_sub(self.base_bytes.get());
-        if used_bytes > self.peak_bytes.get() {
-            self.peak_bytes.set(used_bytes);
-            if self.terms.get().are_exceeded_by(used_bytes) && !self.state.get().exceeded {
-                self.cross(used_bytes);
-            }
-        }
-        Verdict {
-            used_bytes,
-            peak_bytes: self.peak_bytes.get(),
-            exceeded: self.state.get().exceeded,
-        }
-    }
-
-    /// Whose it is, its limit, and what is known of it at `net_bytes`.
-    #[cold]
-    fn told(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
-        let verdict = self.judge(net_bytes);
-        Some((self.site.get()?, self.terms.get().limit_bytes, verdict))
-    }
-
-    #[cold]
-    fn cross(&self, used_bytes: i64) {
-        let state = self.state.get();
-        self.state.set(State {
-            exceeded: true,
-            ..state
-        });
-        if let Some(site) = self.site.get() {
-            let terms = self.terms.get();
-            site.note_crossing(terms.limit_bytes, used_bytes as u64, terms.wants_cleanup);
-        }
-    }
+    pub(super) account: Option<Arc<Account>>,
 }
 
 /// The frames of one thread.
 pub(super) struct FrameStack {
+    /// A net above this needs a closer look.
+    trip_bytes: Cell<i64>,
+    /// So does one below this.
+    floor_bytes: Cell<i64>,
+    /// The highest net seen since the top frame was opened, inner scopes included.
+    high_bytes: Cell<i64>,
     depth: Cell<usize>,
     last_serial: Cell<u64>,
     frames: [Frame; MAX_DEPTH],
@@ -169,6 +120,9 @@ pub(super) struct FrameStack {
 impl FrameStack {
     pub(super) const fn new() -> Self {
         FrameStack {
+            trip_bytes: Cell::new(NO_TRIP),
+            floor_bytes: Cell::new(NO_FLOOR),
+            high_bytes: Cell::new(0),
             depth: Cell::new(0),
             last_serial: Cell::new(0),
             frames: [const { Frame::empty() }; MAX_DEPTH],
@@ -180,67 +134,130 @@ impl FrameStack {
         &self.frames[..self.depth.get().min(MAX_DEPTH)]
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.depth.get() == 0
+    }
+
+    /// Nothing to tell: no line was passed, and no open scope that does more than warn is past its own. What most checkpoints find.
+    #[inline]
+    pub(super) fn is_calm(&self, net_bytes: i64) -> bool {
+        net_bytes <= self.trip_bytes.get()
+    }
+
+    /// An event of this thread's allocator, at `net_bytes`.
+    #[inline]
+    pub(super) fn at_event(&self, net_bytes: i64) {
+        if net_bytes > self.high_bytes.get() {
+            self.high_bytes.set(net_bytes);
+        }
+        if net_bytes > self.trip_bytes.get() || net_bytes < self.floor_bytes.get() {
+            self.settle(net_bytes);
+        }
+    }
+
     /// Opens a frame, or joins the open one of this site under the same terms. Never inline: its few arguments travel in
     /// registers, and callers stay small enough for the thread-local's access to be inlined.
     #[inline(never)]
     pub(super) fn enter(&self, site: &'static Site, terms: Terms, net_bytes: i64) -> Ticket {
-        let depth = self.depth.get();
-        if depth > 0
+        if self.depth.get() > 0
             && let Some(ticket) = self.join(site, terms)
         {
             return ticket;
         }
-        let Some(frame) = self.frames.get(depth) else {
+        match self.push(site, terms, net_bytes) {
+            Some(frame) => {
+                frame.peak_bytes.set(0);
+                self.lower_trip(frame.line_bytes());
+                frame.ticket()
+            }
+            None => Ticket::NONE,
+        }
+    }
+
+    /// Opens a frame for a scope that goes on where it was: a future at its next poll.
+    #[inline]
+    pub(super) fn resume(
+        &self,
+        site: &'static Site,
+        terms: Terms,
+        carried: &mut Carried,
+        net_bytes: i64,
+    ) -> Ticket {
+        let base_bytes = net_bytes.wrapping_sub(carried.used_bytes);
+        let Some(frame) = self.push(site, terms, base_bytes) else {
             return Ticket::NONE;
         };
+        self.high_bytes.set(net_bytes);
+        if frame.carry_in(carried) {
+            self.find_lines();
+        } else {
+            self.lower_trip(frame.line_bytes());
+            self.raise_floor(frame.floor_bytes());
+        }
+        frame.ticket()
+    }
+
+    /// Opens a frame for work that this thread does for another's scope, unless that scope is open here anyway.
+    pub(super) fn attach(&self, account: &Arc<Account>, net_bytes: i64) -> Ticket {
+        let is_open = |frame: &Frame| !frame.is_closed() && frame.is_of(account);
+        if self.open().iter().any(is_open) {
+            return Ticket::NONE;
+        }
+        let Some(frame) = self.push(account.site, account.terms, net_bytes) else {
+            return Ticket::NONE;
+        };
+        frame.peak_bytes.set(0);
+        frame.share(Arc::clone(account));
+        self.find_lines();
+        frame.ticket()
+    }
+
+    /// The next free frame, open, at `base_bytes`, with a new serial; its peak is the caller's to set.
+    #[inline]
+    fn push(&self, site: &'static Site, terms: Terms, base_bytes: i64) -> Option<&Frame> {
+        let depth = self.depth.get();
+        let frame = self.frames.get(depth)?;
         let serial = self.last_serial.get() + 1;
         self.last_serial.set(serial);
-        frame.serial.set(serial);
-        frame.site.set(Some(site));
-        frame.terms.set(terms);
-        frame.base_bytes.set(net_bytes);
-        frame.peak_bytes.set(0);
-        frame.entries.set(1);
-        frame.state.set(State::OPEN);
+        let outer = Outer {
+            high_bytes: self.high_bytes.get(),
+            trip_bytes: self.trip_bytes.get(),
+            floor_bytes: self.floor_bytes.get(),
+        };
+        frame.open(serial, site, terms, base_bytes, outer);
+        self.high_bytes.set(base_bytes);
         self.depth.set(depth + 1);
-        Ticket { serial }
+        Some(frame)
+    }
+
+    #[inline]
+    fn lower_trip(&self, line_bytes: i64) {
+        self.trip_bytes.set(self.trip_bytes.get().min(line_bytes));
+    }
+
+    #[inline]
+    fn raise_floor(&self, floor_bytes: i64) {
+        self.floor_bytes
+            .set(self.floor_bytes.get().max(floor_bytes));
     }
 
     /// Joins the open frame of `site` under the same terms: recursion.
     #[inline(never)]
     fn join(&self, site: &'static Site, terms: Terms) -> Option<Ticket> {
-        let frame = self.open().iter().rev().find(|frame| {
-            frame
-                .site
-                .get()
-                .is_some_and(|open| std::ptr::eq(open, site))
-                && !frame.is_closed()
-                && frame.terms.get() == terms
-        })?;
+        let frame = self
+            .open()
+            .iter()
+            .rev()
+            .find(|frame| !frame.is_closed() && frame.can_be_joined(site, terms))?;
         frame.entries.set(frame.entries.get().saturating_add(1));
-        Some(Ticket {
-            serial: frame.serial.get(),
-        })
+        Some(frame.ticket())
     }
 
-    #[inline]
     fn find(&self, ticket: Ticket) -> Option<usize> {
         self.open()
             .iter()
             .rposition(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
-    }
-
-    /// Judges all open frames, and returns what is known of the ticket's own.
-    #[inline]
-    pub(super) fn judge(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
-        let mut own = None;
-        for frame in self.open().iter().filter(|frame| !frame.is_closed()) {
-            let verdict = frame.judge(net_bytes);
-            if frame.serial.get() == ticket.serial {
-                own = Some(verdict);
-            }
-        }
-        own.or_else(|| Some(self.orphan(ticket)?.judge(net_bytes)))
     }
 
     /// The frame of a guard that outlived the lowest scope, unless another scope has its place by now.
@@ -252,43 +269,131 @@ impl FrameStack {
             .filter(|_| ticket != Ticket::NONE)
     }
 
-    /// Judges all open frames, and returns the outermost that passed its limit and does more than warn.
-    #[inline]
-    pub(super) fn judge_all(&self, net_bytes: i64) -> Option<(&'static Site, u64, Verdict)> {
-        let mut outermost = None;
-        for frame in self.open().iter().filter(|frame| !frame.is_closed()) {
-            let exceeded = frame.judge(net_bytes).exceeded;
-            if exceeded && outermost.is_none() && frame.terms.get().on_exceed != OnExceed::Warn {
-                outermost = Some(frame);
+    /// Judges every open frame and has each post what it gained; afterwards no line lies below `net_bytes` that was not acted on.
+    #[cold]
+    #[inline(never)]
+    fn settle(&self, net_bytes: i64) {
+        let mut high_bytes = self.high_bytes.get().max(net_bytes);
+        self.high_bytes.set(high_bytes);
+        for frame in self.open().iter().rev() {
+            if !frame.is_closed() {
+                frame.settle(net_bytes, high_bytes);
+            }
+            high_bytes = high_bytes.max(frame.outer.get().high_bytes);
+        }
+        self.find_lines();
+    }
+
+    /// Finds trip and floor anew, from the lowest frame up.
+    fn find_lines(&self) {
+        let mut trip_bytes = NO_TRIP;
+        let mut floor_bytes = NO_FLOOR;
+        for frame in self.open() {
+            let outer = frame.outer.get();
+            frame.outer.set(Outer {
+                trip_bytes,
+                floor_bytes,
+                ..outer
+            });
+            if frame.is_closed() {
+                continue;
+            }
+            let line_bytes = if frame.is_shared() || frame.stops_work() {
+                ALWAYS_TRIP
+            } else {
+                frame.line_bytes()
+            };
+            trip_bytes = trip_bytes.min(line_bytes);
+            floor_bytes = floor_bytes.max(frame.floor_bytes());
+        }
+        self.trip_bytes.set(trip_bytes);
+        self.floor_bytes.set(floor_bytes);
+    }
+
+    /// Settles all, and returns what is known of the ticket's own frame.
+    pub(super) fn judge(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
+        self.settle(net_bytes);
+        match self.find(ticket) {
+            Some(position) => Some(self.frames[position].verdict(net_bytes)),
+            None => {
+                let frame = self.orphan(ticket)?;
+                frame.settle(net_bytes, net_bytes);
+                Some(frame.verdict(net_bytes))
             }
         }
-        outermost?.told(net_bytes)
     }
 
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.depth.get() == 0
+    /// Settles all, and returns the outermost that passed its limit and does more than warn.
+    pub(super) fn judge_all(&self, net_bytes: i64) -> Option<(&'static Site, Terms, Verdict)> {
+        self.settle(net_bytes);
+        let frame = self
+            .open()
+            .iter()
+            .find(|frame| !frame.is_closed() && frame.stops_work())?;
+        Some((
+            frame.site.get()?,
+            frame.terms.get(),
+            frame.verdict(net_bytes),
+        ))
     }
 
-    /// Ends the only open scope, if that is the ticket's, has one entry, and never passed its limit: what most exits are.
-    /// Else does nothing.
+    /// Ends the top scope, if that is the ticket's and has nothing to tell: what most exits are. Returns its peak. Else does
+    /// nothing.
     #[inline]
-    pub(super) fn leave_quietly(&self, ticket: Ticket, net_bytes: i64) -> bool {
-        let lowest = &self.frames[0];
-        let used_bytes = net_bytes.wrapping_sub(lowest.base_bytes.get());
-        let is_quiet = self.depth.get() == 1
-            && lowest.serial.get() == ticket.serial
-            && lowest.entries.get() == 1
-            && !lowest.state.get().exceeded
-            && !lowest.terms.get().are_exceeded_by(used_bytes);
+    pub(super) fn leave_quietly(&self, ticket: Ticket, net_bytes: i64) -> Option<i64> {
+        let position = self.depth.get().wrapping_sub(1);
+        let top = self.frames.get(position)?;
+        let is_quiet = top.serial.get() == ticket.serial
+            && top.is_plain()
+            && top.published_bytes.get() == 0
+            && self.is_calm(net_bytes);
+        is_quiet.then(|| self.pop(position, net_bytes))
+    }
+
+    /// Suspends the top scope, if that is the ticket's and has nothing to tell: what most polls end with. Else does nothing.
+    #[inline]
+    pub(super) fn suspend_quietly(
+        &self,
+        ticket: Ticket,
+        carried: &mut Carried,
+        net_bytes: i64,
+    ) -> bool {
+        let position = self.depth.get().wrapping_sub(1);
+        let Some(top) = self.frames.get(position) else {
+            return false;
+        };
+        let is_quiet = top.serial.get() == ticket.serial
+            && top.is_plain()
+            && self.is_calm(net_bytes)
+            && net_bytes >= self.floor_bytes.get();
         if is_quiet {
-            self.depth.set(0);
+            carried.used_bytes = net_bytes.wrapping_sub(top.base_bytes.get());
+            carried.published_bytes = top.published_bytes.get();
+            carried.peak_bytes = self.pop(position, net_bytes);
         }
         is_quiet
     }
 
-    /// Judges all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
-    pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
+    /// Pops the top frame, which is at `position`, and folds its high outwards. Returns its peak.
+    #[inline]
+    fn pop(&self, position: usize, net_bytes: i64) -> i64 {
+        let top = &self.frames[position];
+        let high_bytes = self.high_bytes.get().max(net_bytes);
+        let peak_bytes = high_bytes.wrapping_sub(top.base_bytes.get());
+        let outer = top.outer.get();
+        self.high_bytes.set(high_bytes.max(outer.high_bytes));
+        self.trip_bytes.set(outer.trip_bytes);
+        self.floor_bytes.set(outer.floor_bytes);
+        self.depth.set(position);
+        // What was closed below it while it was open goes as well.
+        if position > 0 && self.frames[position - 1].is_closed() {
+            self.pop_closed(false);
+        }
+        peak_bytes.max(top.peak_bytes.get())
+    }
+
+    /// Settles all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
+    pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Left> {
         let verdict = self.judge(ticket, net_bytes)?;
         let position = self.find(ticket);
         let frame = match position {
@@ -297,23 +402,75 @@ impl FrameStack {
         };
         let entries = frame.entries.get().saturating_sub(1);
         frame.entries.set(entries);
-        if entries == 0 {
-            frame.close();
-            self.pop_closed(position == Some(0));
+        if entries > 0 {
+            return Some(Left {
+                verdict,
+                ended: None,
+            });
         }
-        Some(verdict)
+        let ended = frame.carry_out(verdict);
+        self.pop_closed(position == Some(0));
+        Some(Left {
+            verdict,
+            ended: Some(ended),
+        })
+    }
+
+    /// The ticket's frame and every one around it made ready to be shared with other threads: the account of its own.
+    pub(super) fn share(&self, ticket: Ticket, net_bytes: i64) -> Option<Arc<Account>> {
+        let position = self.find(ticket)?;
+        self.share_up_to(position, net_bytes)
+    }
+
+    /// As [`share`](Self::share), for the innermost open frame.
+    pub(super) fn share_innermost(&self, net_bytes: i64) -> Option<Arc<Account>> {
+        let position = self.open().iter().rposition(|frame| !frame.is_closed())?;
+        self.share_up_to(position, net_bytes)
+    }
+
+    fn share_up_to(&self, position: usize, net_bytes: i64) -> Option<Arc<Account>> {
+        // Peaks and verdicts so far go into the accounts.
+        self.settle(net_bytes);
+        let mut innermost: Option<Arc<Account>> = None;
+        for frame in self.frames[..=position]
+            .iter()
+            .filter(|frame| !frame.is_closed())
+        {
+            let parent = innermost.take();
+            innermost = frame.account_below(parent);
+        }
+        // What each held so far is posted now; allocating an account above may have been an event of its own.
+        self.settle(net_bytes);
+        innermost
     }
 
     fn pop_closed(&self, lowest: bool) {
-        if lowest {
-            self.depth.set(0);
-        }
-        while let Some(top) = self.depth.get().checked_sub(1)
-            && self.frames[top].is_closed()
-        {
+        let mut high_bytes = self.high_bytes.get();
+        while let Some(top) = self.depth.get().checked_sub(1) {
+            let frame = &self.frames[top];
+            if !(frame.is_closed() || lowest) {
+                break;
+            }
+            high_bytes = high_bytes.max(frame.outer.get().high_bytes);
             self.depth.set(top);
         }
+        self.high_bytes.set(high_bytes);
+        self.find_lines();
     }
+}
+
+/// What [`FrameStack::leave`] found.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) verdict: Verdict,
+    /// What the scope takes along, when this was its last entry.
+    pub(super) ended: Option<Carried>,
+}
+
+/// Whether a scope under `on_exceed` that passed its limit ends the work at checkpoints and poll boundaries.
+#[inline]
+pub(super) fn stops_work(on_exceed: OnExceed) -> bool {
+    matches!(on_exceed, OnExceed::Error | OnExceed::Panic)
 }
 
 #[cfg(test)]

@@ -148,11 +148,11 @@ pub(crate) fn epoch_figures() -> Option<EpochFigures> {
 
 /// `approximate_stats.active`: bytes in pages that hold allocations, now, without an epoch and without a lock (tens of ns).
 /// Only as exact as unsynchronised per-arena sums are.
+///
+/// `None` until the first epoch was read, which looks the keys up: this is called inside the allocator's callback, where nothing
+/// may be looked up.
 pub(crate) fn active_bytes() -> Option<u64> {
-    if !is_global() {
-        return None;
-    }
-    let mib = keys()?.approximate_active.as_ref()?;
+    let mib = KEYS.get()?.approximate_active.as_ref()?;
     // SAFETY: the key behind this MIB is documented as `size_t`.
     unsafe { tikv_jemalloc_ctl::raw::read_mib::<usize>(mib) }
         .ok()

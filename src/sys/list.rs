@@ -36,11 +36,11 @@ impl<T: Linked> StaticList<T> {
         }
     }
 
-    /// Adds `item` unless it is there already.
-    pub(crate) fn add(&self, item: &'static T) {
+    /// Adds `item` unless it is there already; whether it was this caller who did.
+    pub(crate) fn add(&self, item: &'static T) -> bool {
         let link = item.link();
         if link.added.load(Ordering::Relaxed) || link.added.swap(true, Ordering::Relaxed) {
-            return;
+            return false;
         }
         let item = ptr::from_ref(item).cast_mut();
         let mut head = self.head.load(Ordering::Relaxed);
@@ -50,7 +50,7 @@ impl<T: Linked> StaticList<T> {
                 .head
                 .compare_exchange_weak(head, item, Ordering::Release, Ordering::Relaxed)
             {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(now) => head = now,
             }
         }

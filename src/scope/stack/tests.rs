@@ -1,6 +1,7 @@
 //! The stack against hand-made nets: what counts, what is latched, and every way to leave out of order.
 
 use super::*;
+use crate::scope::MemoryLimit;
 
 static A: Site = Site::new("a");
 static B: Site = Site::new("b");
@@ -10,6 +11,14 @@ const LIMIT: MemoryLimit = MemoryLimit::bytes(100);
 
 fn erring(bytes: u64) -> MemoryLimit {
     MemoryLimit::bytes(bytes).on_exceed(OnExceed::Error)
+}
+
+fn terms(limit: &MemoryLimit) -> Terms {
+    Terms::of(limit, OnExceed::Warn)
+}
+
+fn leave(stack: &FrameStack, ticket: Ticket, net_bytes: i64) -> Option<Verdict> {
+    stack.leave(ticket, net_bytes).map(|left| left.verdict)
 }
 
 fn verdict(used_bytes: i64, peak_bytes: i64, exceeded: bool) -> Option<Verdict> {
@@ -23,100 +32,100 @@ fn verdict(used_bytes: i64, peak_bytes: i64, exceeded: bool) -> Option<Verdict> 
 #[test]
 fn the_verdict_is_latched_at_the_first_crossing() {
     let stack = FrameStack::new();
-    let ticket = stack.enter(&A, Terms::of(&LIMIT), 1000);
+    let ticket = stack.enter(&A, terms(&LIMIT), 1000);
     assert_eq!(stack.judge(ticket, 1100), verdict(100, 100, false));
     assert_eq!(stack.judge(ticket, 1101), verdict(101, 101, true));
     assert_eq!(stack.judge(ticket, 1050), verdict(50, 101, true));
-    assert_eq!(stack.leave(ticket, 900), verdict(-100, 101, true));
+    assert_eq!(leave(&stack, ticket, 900), verdict(-100, 101, true));
     assert!(stack.is_empty());
 }
 
 #[test]
 fn a_scope_that_frees_more_than_it_allocates_never_exceeds() {
     let stack = FrameStack::new();
-    let ticket = stack.enter(&A, Terms::of(&MemoryLimit::bytes(0)), 0);
-    assert_eq!(stack.leave(ticket, -5000), verdict(-5000, 0, false));
+    let ticket = stack.enter(&A, terms(&MemoryLimit::bytes(0)), 0);
+    assert_eq!(leave(&stack, ticket, -5000), verdict(-5000, 0, false));
 }
 
 #[test]
 fn a_limit_of_zero_is_passed_by_the_first_byte() {
     let stack = FrameStack::new();
-    let ticket = stack.enter(&A, Terms::of(&MemoryLimit::bytes(0)), 7);
+    let ticket = stack.enter(&A, terms(&MemoryLimit::bytes(0)), 7);
     assert_eq!(stack.judge(ticket, 7), verdict(0, 0, false));
-    assert_eq!(stack.leave(ticket, 8), verdict(1, 1, true));
+    assert_eq!(leave(&stack, ticket, 8), verdict(1, 1, true));
 }
 
 #[test]
 fn an_inner_scope_within_its_limit_does_not_hide_an_exceeded_outer_one() {
     let stack = FrameStack::new();
-    let outer = stack.enter(&A, Terms::of(&erring(100)), 0);
-    let inner = stack.enter(&B, Terms::of(&erring(1000)), 90);
-    let (site, limit_bytes, found) = stack.judge_all(150).unwrap();
+    let outer = stack.enter(&A, terms(&erring(100)), 0);
+    let inner = stack.enter(&B, terms(&erring(1000)), 90);
+    let (site, terms, found) = stack.judge_all(150).unwrap();
     assert!(std::ptr::eq(site, &A));
-    assert_eq!((limit_bytes, found.used_bytes), (100, 150));
-    assert_eq!(stack.leave(inner, 150), verdict(60, 60, false));
-    assert_eq!(stack.leave(outer, 20), verdict(20, 150, true));
+    assert_eq!((terms.limit_bytes, found.used_bytes), (100, 150));
+    assert_eq!(leave(&stack, inner, 150), verdict(60, 60, false));
+    assert_eq!(leave(&stack, outer, 20), verdict(20, 150, true));
 }
 
 #[test]
 fn a_scope_that_only_warns_never_fails_a_checkpoint() {
     let stack = FrameStack::new();
-    let _warns = stack.enter(&A, Terms::of(&LIMIT), 0);
+    let _warns = stack.enter(&A, terms(&LIMIT), 0);
     assert!(stack.judge_all(500).is_none());
-    let _errs = stack.enter(&B, Terms::of(&erring(10)), 500);
+    let _errs = stack.enter(&B, terms(&erring(10)), 500);
     assert!(std::ptr::eq(stack.judge_all(511).unwrap().0, &B));
 }
 
 #[test]
 fn recursion_joins_the_frame_and_another_limit_does_not() {
     let stack = FrameStack::new();
-    let first = stack.enter(&A, Terms::of(&LIMIT), 0);
+    let first = stack.enter(&A, terms(&LIMIT), 0);
     for _ in 0..10_000 {
-        assert_eq!(stack.enter(&A, Terms::of(&LIMIT), 50), first);
+        assert_eq!(stack.enter(&A, terms(&LIMIT), 50), first);
     }
-    let between = stack.enter(&B, Terms::of(&LIMIT), 50);
-    assert_eq!(stack.enter(&A, Terms::of(&LIMIT), 50), first);
+    let between = stack.enter(&B, terms(&LIMIT), 50);
+    assert_eq!(stack.enter(&A, terms(&LIMIT), 50), first);
     for other in [
         MemoryLimit::bytes(10),
         MemoryLimit::bytes(1000),
         erring(100),
         LIMIT.cleanup_on_exceed(false),
     ] {
-        let own = stack.enter(&A, Terms::of(&other), 50);
+        let own = stack.enter(&A, terms(&other), 50);
         assert_ne!(own, first);
-        assert_eq!(stack.leave(own, 61), verdict(11, 11, other.bytes < 11));
+        assert_eq!(leave(&stack, own, 61), verdict(11, 11, other.bytes < 11));
     }
-    assert_eq!(stack.leave(first, 61), verdict(61, 61, false));
-    assert_eq!(stack.leave(between, 61), verdict(11, 11, false));
+    assert_eq!(leave(&stack, first, 61), verdict(61, 61, false));
+    assert_eq!(leave(&stack, between, 61), verdict(11, 11, false));
     for _ in 0..10_000 {
-        stack.leave(first, 61);
+        leave(&stack, first, 61);
     }
     assert!(!stack.is_empty());
-    assert_eq!(stack.leave(first, 30), verdict(30, 61, false));
+    assert_eq!(leave(&stack, first, 30), verdict(30, 61, false));
     assert!(stack.is_empty());
 }
 
 #[test]
 fn a_frame_below_the_top_is_closed_and_popped_later() {
     let stack = FrameStack::new();
-    let lowest = stack.enter(&A, Terms::of(&LIMIT), 0);
-    let middle = stack.enter(&B, Terms::of(&LIMIT), 0);
-    let top = stack.enter(&C, Terms::of(&LIMIT), 0);
-    assert_eq!(stack.leave(middle, 10), verdict(10, 10, false));
-    assert_eq!(stack.leave(middle, 10), None);
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let middle = stack.enter(&B, terms(&LIMIT), 0);
+    let top = stack.enter(&C, terms(&LIMIT), 0);
+    assert_eq!(leave(&stack, middle, 10), verdict(10, 10, false));
+    assert_eq!(leave(&stack, middle, 10), None);
     assert_eq!(stack.depth.get(), 3);
-    assert_eq!(stack.leave(top, 20), verdict(20, 20, false));
+    assert_eq!(leave(&stack, top, 20), verdict(20, 20, false));
     assert_eq!(stack.depth.get(), 1);
-    assert_eq!(stack.leave(lowest, 20), verdict(20, 20, false));
+    assert_eq!(leave(&stack, lowest, 20), verdict(20, 20, false));
     assert!(stack.is_empty());
 }
 
 #[test]
 fn the_lowest_takes_leaked_ones_along() {
     let stack = FrameStack::new();
-    let lowest = stack.enter(&A, Terms::of(&LIMIT), 0);
-    let _leaked = stack.enter(&B, Terms::of(&erring(1)), 0);
-    assert!(stack.leave(lowest, 5).is_some());
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let _leaked = stack.enter(&B, terms(&erring(1)), 0);
+    assert!(leave(&stack, lowest, 5).is_some());
     assert!(stack.is_empty() && stack.judge_all(500).is_none());
 }
 
@@ -124,23 +133,23 @@ fn the_lowest_takes_leaked_ones_along() {
 fn a_guard_that_outlives_the_lowest_keeps_its_verdict_until_its_place_is_needed() {
     static SITE: Site = Site::new("orphan");
     let stack = FrameStack::new();
-    let lowest = stack.enter(&A, Terms::of(&LIMIT), 0);
-    let orphan = stack.enter(&SITE, Terms::of(&LIMIT), 0);
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let orphan = stack.enter(&SITE, terms(&LIMIT), 0);
     assert_eq!(stack.judge(orphan, 150), verdict(150, 150, true));
-    stack.leave(lowest, 150);
+    leave(&stack, lowest, 150);
     assert_eq!(stack.judge(orphan, 20), verdict(20, 150, true));
-    assert_eq!(stack.leave(orphan, 200), verdict(200, 200, true));
-    assert_eq!(stack.leave(orphan, 200), None);
+    assert_eq!(leave(&stack, orphan, 200), verdict(200, 200, true));
+    assert_eq!(leave(&stack, orphan, 200), None);
     assert_eq!(SITE.exceeded_total(), 1);
 
-    let lowest = stack.enter(&A, Terms::of(&LIMIT), 0);
-    let orphan = stack.enter(&B, Terms::of(&LIMIT), 0);
-    stack.leave(lowest, 0);
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let orphan = stack.enter(&B, terms(&LIMIT), 0);
+    leave(&stack, lowest, 0);
     let others = [
-        stack.enter(&A, Terms::of(&LIMIT), 0),
-        stack.enter(&C, Terms::of(&LIMIT), 0),
+        stack.enter(&A, terms(&LIMIT), 0),
+        stack.enter(&C, terms(&LIMIT), 0),
     ];
-    assert_eq!(stack.leave(orphan, 5), None);
+    assert_eq!(leave(&stack, orphan, 5), None);
     assert_eq!(stack.judge(others[1], 6), verdict(6, 6, false));
 }
 
@@ -150,13 +159,13 @@ fn past_the_depth_there_is_no_frame_and_nothing_breaks() {
     let stack = FrameStack::new();
     let tickets: Vec<Ticket> = SITES
         .iter()
-        .map(|site| stack.enter(site, Terms::of(&LIMIT), 0))
+        .map(|site| stack.enter(site, terms(&LIMIT), 0))
         .collect();
     assert_eq!(tickets[MAX_DEPTH], Ticket::NONE);
-    assert_eq!(stack.leave(tickets[MAX_DEPTH], 1), None);
+    assert_eq!(leave(&stack, tickets[MAX_DEPTH], 1), None);
     assert_eq!(FrameStack::new().judge(Ticket::NONE, 1), None);
     for ticket in tickets[..MAX_DEPTH].iter().rev() {
-        assert!(stack.leave(*ticket, 1).is_some());
+        assert!(leave(&stack, *ticket, 1).is_some());
     }
     assert!(stack.is_empty());
 }
@@ -166,10 +175,10 @@ fn each_crossing_is_noted_once_at_its_site() {
     static SITE: Site = Site::new("noted");
     let stack = FrameStack::new();
     for _ in 0..3 {
-        let ticket = stack.enter(&SITE, Terms::of(&LIMIT), 0);
+        let ticket = stack.enter(&SITE, terms(&LIMIT), 0);
         stack.judge(ticket, 101);
         stack.judge(ticket, 300);
-        stack.leave(ticket, 0);
+        leave(&stack, ticket, 0);
     }
     assert_eq!(SITE.exceeded_total(), 3);
 }

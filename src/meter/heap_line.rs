@@ -1,0 +1,63 @@
+//! The heap line: how large the heap may get before somebody should look again.
+//!
+//! ```text
+//! worker: takes a reading, below its lines --> arms: line = active heap now + what is left to the line
+//! event:  active heap above the line --> disarms (one thread wins) and rings --> worker: takes a fresh reading, and that decides
+//! ```
+//!
+//! The heap alone decides nothing: `vec![0; 8 << 30]` is active, and not resident. And there is no running tally, which would drift by
+//! what was allocated before anybody counted and by the unsettled rest of every thread that ended.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::meter::bell::{self, ring};
+use crate::sys::jemalloc;
+
+/// A thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several allocations.
+const LOOK_EVERY_BYTES: u64 = 1 << 20;
+const DISARMED: u64 = u64::MAX;
+
+static LINE_BYTES: AtomicU64 = AtomicU64::new(DISARMED);
+
+thread_local! {
+    // Without a destructor, so that the allocator may call back at any time of a thread's life.
+    static NEXT_LOOK_BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// From now on an active heap of more than `bytes` rings the installed manager's bell, once.
+pub(crate) fn arm_heap_line(bytes: u64) {
+    LINE_BYTES.store(bytes, Ordering::Relaxed);
+}
+
+/// The line has been passed already: the ticks watch from here.
+pub(crate) fn disarm_heap_line() {
+    arm_heap_line(DISARMED);
+}
+
+/// A thread's event, at so many bytes that it has allocated in its life. Inside the allocator: a thread-local, atomics, one reading
+/// of jemalloc's that takes no lock, and at most one futex wake per crossing.
+#[inline]
+pub(crate) fn look_at_heap(allocated_bytes: u64) {
+    // Never refused: a thread-local without a destructor is there as long as its thread.
+    let _ = NEXT_LOOK_BYTES.try_with(|next| {
+        if allocated_bytes >= next.get() {
+            next.set(allocated_bytes.wrapping_add(LOOK_EVERY_BYTES));
+            look();
+        }
+    });
+}
+
+fn look() {
+    let line = LINE_BYTES.load(Ordering::Relaxed);
+    if line == DISARMED {
+        return;
+    }
+    if jemalloc::active_bytes().is_some_and(|active| active > line)
+        && LINE_BYTES
+            .compare_exchange(line, DISARMED, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    {
+        bell::ring_from_event(ring::HEAP_LINE);
+    }
+}

@@ -1,0 +1,110 @@
+//! [`Account`]: what several threads hold for one scope.
+
+use std::sync::Arc;
+
+use crate::scope::Site;
+use crate::scope::frame::{PUBLISH_STEP_BYTES, Terms};
+use crate::sys::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// The sum of what the threads of one scope hold. Each posts what it gained since its last posting, at its events and edges, so
+/// the sum lags by at most an interval per thread.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) site: &'static Site,
+    pub(super) terms: Terms,
+    /// The scope around it, when that is shared as well: whoever works for this scope works for that one too.
+    pub(super) parent: Option<Arc<Account>>,
+    used_bytes: AtomicI64,
+    peak_bytes: AtomicI64,
+    exceeded: AtomicBool,
+    /// What the site was told that this scope holds, or [`ENDED`].
+    published_bytes: AtomicI64,
+}
+
+/// The scope is over: its site is told nothing more.
+const ENDED: i64 = i64::MIN;
+
+/// What a scope did before it was shared.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SoFar {
+    pub(super) peak_bytes: i64,
+    pub(super) exceeded: bool,
+    pub(super) published_bytes: i64,
+}
+
+impl Account {
+    /// For a scope that did `so_far`; what it holds its frame posts.
+    pub(super) fn new(
+        site: &'static Site,
+        terms: Terms,
+        parent: Option<Arc<Account>>,
+        so_far: SoFar,
+    ) -> Self {
+        Account {
+            site,
+            terms,
+            parent,
+            used_bytes: AtomicI64::new(0),
+            peak_bytes: AtomicI64::new(so_far.peak_bytes),
+            exceeded: AtomicBool::new(so_far.exceeded),
+            published_bytes: AtomicI64::new(so_far.published_bytes),
+        }
+    }
+
+    /// Adds what a thread gained, and returns what all hold. Atomics only: runs inside the allocator.
+    #[inline]
+    pub(super) fn post(&self, gained_bytes: i64) -> i64 {
+        if gained_bytes == 0 {
+            return self.used_bytes();
+        }
+        let used_bytes = self
+            .used_bytes
+            .fetch_add(gained_bytes, Ordering::Relaxed)
+            .wrapping_add(gained_bytes);
+        if gained_bytes > 0 {
+            self.peak_bytes.fetch_max(used_bytes, Ordering::Relaxed);
+            if self.terms.are_exceeded_by(used_bytes)
+                && !self.exceeded.swap(true, Ordering::Relaxed)
+            {
+                self.site.note_crossing(self.terms, used_bytes);
+            }
+        }
+        self.publish(used_bytes);
+        used_bytes
+    }
+
+    /// Tells the site what the scope holds, if that has changed by a step. One of two that come at once does it.
+    fn publish(&self, used_bytes: i64) {
+        let told_bytes = self.published_bytes.load(Ordering::Relaxed);
+        let held_bytes = used_bytes.max(0);
+        if told_bytes != ENDED
+            && (held_bytes - told_bytes).abs() >= PUBLISH_STEP_BYTES
+            && self
+                .published_bytes
+                .compare_exchange(told_bytes, held_bytes, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            self.site.add_current(held_bytes - told_bytes);
+        }
+    }
+
+    /// The scope has ended: its site is told that it holds nothing. Threads that still work for it post on, unpublished.
+    pub(super) fn end(&self) {
+        let told_bytes = self.published_bytes.swap(ENDED, Ordering::Relaxed);
+        if told_bytes != ENDED {
+            self.site.add_current(-told_bytes);
+        }
+    }
+
+    pub(super) fn used_bytes(&self) -> i64 {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn peak_bytes(&self) -> i64 {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed)
+    }
+}
