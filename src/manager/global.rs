@@ -9,8 +9,8 @@ use crate::manager::{MemoryManager, MemoryManagerBuilder, event};
 use crate::meter::{self, ring};
 use crate::sys::fork;
 
-/// It sleeps, and starts one thread.
-const SENTRY_STACK_BYTES: usize = 64 << 10;
+/// It sleeps, and starts one thread; jemalloc and the standard library want their part too (64 KiB were not enough).
+const SENTRY_STACK_BYTES: usize = 256 << 10;
 
 struct Installed {
     manager: Box<MemoryManager>,

@@ -213,13 +213,13 @@ impl Frame {
     /// Judges it, and tells site and account what has changed. `high_bytes` is the highest net since it was opened.
     pub(super) fn settle(&self, net_bytes: i64, high_bytes: i64) {
         let used_bytes = net_bytes.wrapping_sub(self.base_bytes.get());
-        let peak_bytes = high_bytes.wrapping_sub(self.base_bytes.get());
-        if peak_bytes > self.peak_bytes.get() {
-            self.peak_bytes.set(peak_bytes);
-        }
         if self.is_shared() {
             self.post(used_bytes);
             return;
+        }
+        let peak_bytes = high_bytes.wrapping_sub(self.base_bytes.get());
+        if peak_bytes > self.peak_bytes.get() {
+            self.peak_bytes.set(peak_bytes);
         }
         self.publish(used_bytes);
         if !self.state.get().exceeded && self.terms.get().are_exceeded_by(self.peak_bytes.get()) {
@@ -361,7 +361,7 @@ impl Frame {
             } else {
                 verdict.used_bytes
             },
-            peak_bytes: self.peak_bytes.get().max(verdict.peak_bytes),
+            peak_bytes: verdict.peak_bytes,
             published_bytes: self.published_bytes.take(),
             posted_bytes,
             exceeded: state.exceeded,

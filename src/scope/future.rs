@@ -67,33 +67,74 @@ impl<F: Future> Future for LimitedFuture<F> {
     }
 }
 
-/// What `#[memory_limit]` makes of the body of an `async fn` that warns, panics, or counts.
-pub(crate) async fn limit_future<F: Future>(
-    limit: MemoryLimit,
-    location: &'static Location<'static>,
-    future: F,
-) -> F::Output {
-    let metered = metered(future, &limit, OnExceed::Warn, location);
-    let panics = metered.terms().on_exceed == OnExceed::Panic;
-    match metered.await {
-        Outcome::Ready(_, Err(exceeded)) if panics => panic!("{exceeded}"),
-        Outcome::Ready(value, _) => value,
-        // Of these policies only `panic` stops the work.
-        Outcome::Stopped(exceeded) => panic!("{exceeded}"),
+pin_project! {
+    /// What `#[memory_limit]` makes of the body of an `async fn` that warns, panics, or counts.
+    #[derive(Debug)]
+    pub(crate) struct AttributedFuture<F> {
+        #[pin]
+        metered: Metered<F>,
     }
 }
 
-/// What `#[memory_limit(on_exceed = "error")]` makes of the body of an `async fn`.
-pub(crate) async fn limit_result_future<F: Future>(
+/// `future` under the limit of an attribute that warns, panics, or counts.
+pub(crate) fn limit_future<F: Future>(
     limit: MemoryLimit,
     location: &'static Location<'static>,
     future: F,
-) -> F::Output
+) -> AttributedFuture<F> {
+    AttributedFuture {
+        metered: metered(future, &limit, OnExceed::Warn, location),
+    }
+}
+
+impl<F: Future> Future for AttributedFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let panics = this.metered.terms().on_exceed == OnExceed::Panic;
+        match ready!(this.metered.poll(context)) {
+            Outcome::Ready(_, Err(exceeded)) if panics => panic!("{exceeded}"),
+            Outcome::Ready(value, _) => Poll::Ready(value),
+            // Of these policies only `panic` stops the work.
+            Outcome::Stopped(exceeded) => panic!("{exceeded}"),
+        }
+    }
+}
+
+pin_project! {
+    /// What `#[memory_limit(on_exceed = "error")]` makes of the body of an `async fn`.
+    #[derive(Debug)]
+    pub(crate) struct ErringFuture<F> {
+        #[pin]
+        metered: Metered<F>,
+    }
+}
+
+/// `future` under the limit of an attribute that returns the error.
+pub(crate) fn limit_result_future<F: Future>(
+    limit: MemoryLimit,
+    location: &'static Location<'static>,
+    future: F,
+) -> ErringFuture<F>
 where
     F::Output: Limited,
 {
-    match metered(future, &limit, OnExceed::Error, location).await {
-        Outcome::Ready(result, verdict) => result.settle(verdict),
-        Outcome::Stopped(exceeded) => F::Output::stopped(exceeded),
+    ErringFuture {
+        metered: metered(future, &limit, OnExceed::Error, location),
+    }
+}
+
+impl<F: Future> Future for ErringFuture<F>
+where
+    F::Output: Limited,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        Poll::Ready(match ready!(self.project().metered.poll(context)) {
+            Outcome::Ready(result, verdict) => result.settle(verdict),
+            Outcome::Stopped(exceeded) => F::Output::stopped(exceeded),
+        })
     }
 }

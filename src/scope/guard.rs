@@ -7,7 +7,7 @@ use crate::meter;
 use crate::scope::frame::{Terms, Verdict};
 use crate::scope::handle::ScopeHandle;
 use crate::scope::site::site_of;
-use crate::scope::stack::{Carried, Ticket, positive};
+use crate::scope::stack::{Carried, FrameStack, Ticket, positive};
 use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site, ledger, thread};
 use crate::sys::counters::{self, Counts};
 use crate::sys::jemalloc;
@@ -66,11 +66,12 @@ pub(crate) fn enter(
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
     site.open();
     let terms = Terms::of(&limit, OnExceed::Warn);
-    let start = counters::now();
-    let ticket = thread::frames(|frames| frames.enter(site, terms, start.net_bytes()));
-    if ticket.is_first() {
+    if thread::frames(FrameStack::is_new) {
+        // Before anything is counted: it may allocate.
         prepare();
     }
+    let start = counters::now();
+    let ticket = thread::frames(|frames| frames.enter(site, terms, start.net_bytes()));
     ScopeGuard {
         ticket,
         start,

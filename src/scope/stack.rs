@@ -46,7 +46,7 @@ impl Carried {
             Some(account) => account.end(),
             None => site.add_current(-self.published_bytes),
         }
-        ledger::record(site.line(), positive(self.peak_bytes));
+        ledger::record(site.line(), positive(self.verdict().peak_bytes));
     }
 
     /// What the scope holds, and held: with an account, by all its threads.
@@ -54,7 +54,7 @@ impl Carried {
         match &self.account {
             Some(account) => Verdict {
                 used_bytes: account.used_bytes(),
-                peak_bytes: account.peak_bytes().max(self.peak_bytes),
+                peak_bytes: account.peak_bytes(),
                 exceeded: account.is_exceeded(),
             },
             None => Verdict {
@@ -82,12 +82,6 @@ impl Ticket {
     /// That of the frame pushed `frames` after this one's, nothing else in between.
     pub(super) fn plus(self, frames: u32) -> Self {
         Ticket::of(self.serial + u64::from(frames))
-    }
-
-    /// Whether it is its thread's first.
-    #[inline]
-    pub(super) fn is_first(self) -> bool {
-        self.serial == 1
     }
 }
 
@@ -132,6 +126,12 @@ impl FrameStack {
     #[inline]
     fn open(&self) -> &[Frame] {
         &self.frames[..self.depth.get().min(MAX_DEPTH)]
+    }
+
+    /// Whether no scope was ever opened here.
+    #[inline]
+    pub(super) fn is_new(&self) -> bool {
+        self.last_serial.get() == 0
     }
 
     #[inline]
@@ -346,7 +346,7 @@ impl FrameStack {
         let is_quiet = top.serial.get() == ticket.serial
             && top.is_plain()
             && top.published_bytes.get() == 0
-            && self.is_calm(net_bytes);
+            && self.is_calm(self.high_bytes.get().max(net_bytes));
         is_quiet.then(|| self.pop(position, net_bytes))
     }
 
@@ -364,7 +364,7 @@ impl FrameStack {
         };
         let is_quiet = top.serial.get() == ticket.serial
             && top.is_plain()
-            && self.is_calm(net_bytes)
+            && self.is_calm(self.high_bytes.get().max(net_bytes))
             && net_bytes >= self.floor_bytes.get();
         if is_quiet {
             carried.used_bytes = net_bytes.wrapping_sub(top.base_bytes.get());
@@ -473,5 +473,7 @@ pub(super) fn stops_work(on_exceed: OnExceed) -> bool {
     matches!(on_exceed, OnExceed::Error | OnExceed::Panic)
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;
