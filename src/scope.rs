@@ -2,6 +2,7 @@
 
 mod exceeded;
 mod guard;
+mod ledger;
 mod limit;
 mod limited;
 mod site;
