@@ -126,7 +126,7 @@ impl<const LINES: usize, const CHUNKS: usize, const GROUPS: usize> Book<LINES, C
     pub(crate) fn hold(&self, line: Line) -> Hold<'_, LINES, CHUNKS, GROUPS> {
         self.record_of(line)
             .state
-            .fetch_add(READER, Ordering::Acquire);
+            .fetch_add(READER, Ordering::Relaxed);
         Hold { book: self, line }
     }
 }
@@ -164,8 +164,10 @@ pub(crate) struct Hold<'a, const LINES: usize, const CHUNKS: usize, const GROUPS
 }
 
 impl<const LINES: usize, const CHUNKS: usize, const GROUPS: usize> Hold<'_, LINES, CHUNKS, GROUPS> {
-    /// Whether no move that started before the hold is still under way. Once true, it stays true.
+    /// Whether no move that started before the hold is still under way. Once true, it stays true; to be asked before anything
+    /// is read.
     pub(crate) fn is_settled(&self) -> bool {
+        // Acquire: all that earlier moves did.
         let state = &self.book.record_of(self.line).state;
         state.load(Ordering::Acquire) % READER == 0
     }
@@ -190,6 +192,7 @@ impl<const LINES: usize, const CHUNKS: usize, const GROUPS: usize> Drop
     for Hold<'_, LINES, CHUNKS, GROUPS>
 {
     fn drop(&mut self) {
+        // Release: the next move comes after all that was read.
         let state = &self.book.record_of(self.line).state;
         state.fetch_sub(READER, Ordering::Release);
     }
