@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_whole_and_has_room() {
-        for p99_bytes in [0, 1, 890 * KIB, 912 * KIB, MIB, 37 * MIB, 1 << 40] {
+        for p99_bytes in [0, 1, 891, 890 * KIB, 912 * KIB, MIB, 37 * MIB, 1 << 40] {
             let limit_bytes = suggested_limit_bytes(p99_bytes);
             assert!(limit_bytes as f64 >= p99_bytes as f64 * 1.15);
             let unit = if limit_bytes > MIB { MIB } else { KIB };

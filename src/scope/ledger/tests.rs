@@ -1,7 +1,7 @@
 //! The ledger against exact counts: whoever records, however long the thread lives, whatever is in the way, and whoever reads.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
@@ -227,9 +227,15 @@ fn lines_that_share_a_place_take_turns() {
 #[test]
 fn threads_that_record_once_are_not_forgotten() {
     let line = open_line();
+    let with_shard = AtomicUsize::new(0);
     for n in 0..2_000 {
-        on_a_thread(|| record(line, n));
+        on_a_thread(|| {
+            record(line, n);
+            with_shard.fetch_add(usize::from(MINE.get().is_some()), Ordering::Relaxed);
+        });
     }
+    // Which only works out if each gives its own back.
+    assert!(with_shard.into_inner() > SHARDS);
     let totals = totals(line);
     assert_eq!((totals.calls, totals.peak_bytes), (2_000, 1_999));
 }
@@ -302,6 +308,7 @@ fn calls_without_a_chunk_count_but_have_no_quantile() {
     book.record(fits, Bucket::of(KIB), KIB);
     assert_eq!(read(&book, fits).calls(), 4);
     assert_eq!(read(&book, fits).calls_by_bucket().iter().sum::<u64>(), 3);
+    assert_eq!(read(&book, fits).quantile_bytes(0.5), None);
 }
 
 #[test]
@@ -320,6 +327,24 @@ fn nothing_moves_while_a_reader_holds_the_line() {
     assert_eq!(read(&book, line).calls(), 1);
     count(&shard, &book, line, 16 * KIB);
     assert_eq!(read(&book, line).calls(), 2);
+}
+
+#[test]
+fn a_place_turns_to_a_line_that_comes_again_and_again() {
+    let (book, shard) = (Book::<64, 8, GROUPS>::new(), Shard::new());
+    let (first, second) = (Line::OTHER, Line::from_index(PLACES as u16));
+    let in_shard = |line| {
+        let mut in_shard = 0;
+        shard.visit(line, |_, calls| in_shard += calls);
+        in_shard
+    };
+    count(&shard, &book, first, KIB);
+    (0..8).for_each(|_| count(&shard, &book, second, KIB));
+    assert_eq!((in_shard(first), in_shard(second)), (1, 0));
+    (0..8).for_each(|_| count(&shard, &book, second, KIB));
+    assert_eq!((in_shard(first), in_shard(second)), (0, 8));
+    assert_eq!(read(&book, first).calls(), 1);
+    assert_eq!(read(&book, second).calls(), 8);
 }
 
 #[test]
