@@ -1,7 +1,8 @@
-//! The ledger: calls that move from a shard to the book are neither missed nor counted twice, whoever reads meanwhile, and a shard goes
-//! from thread to thread with all its calls.
+//! The ledger: calls that move from a shard to the book are neither missed nor counted twice, whoever reads meanwhile, and a
+//! shard goes from thread to thread with all its calls.
 //!
-//! loom lets no load see a later store, so two orderings can't fail here: the Release that ends a hold and the Acquire that starts a move.
+//! loom lets no load see a later store, so two orderings can't fail here: the Release that ends a hold and the Acquire that
+//! starts a move.
 
 #![allow(
     dead_code,

@@ -169,7 +169,7 @@ impl<const LINES: usize, const CHUNKS: usize, const GROUPS: usize> Hold<'_, LINE
     pub(crate) fn is_settled(&self) -> bool {
         // Acquire: all that earlier moves did.
         let state = &self.book.record_of(self.line).state;
-        state.load(Ordering::Acquire) % READER == 0
+        state.load(Ordering::Acquire).is_multiple_of(READER)
     }
 
     /// Visits what is counted here by bucket; returns the calls that are in none.

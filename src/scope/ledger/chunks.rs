@@ -1,7 +1,7 @@
 //! [`Chunks`]: a bounded table of counters, eight neighbouring buckets of one line at a time, made as they are needed.
 //!
-//! A line that has peaks in few octaves takes few chunks. Nothing is ever taken out or set back, so finding needs no order between
-//! threads: a key that was seen once stays where it is, and counters start at zero.
+//! A line that has peaks in few octaves takes few chunks. Nothing is ever taken out or set back, so finding needs no order
+//! between threads: a key that was seen once stays where it is, and counters start at zero.
 
 use super::book::Line;
 use super::bucket::Bucket;
@@ -65,7 +65,7 @@ impl<const CHUNKS: usize, const GROUPS: usize> Chunks<CHUNKS, GROUPS> {
     fn find(&self, key: u32, may_claim: bool) -> Option<usize> {
         // 2^32 divided by the golden ratio spreads the keys of one line, which follow each other, over the table.
         let spread = u64::from(key.wrapping_mul(0x9E37_79B1));
-        let start = (spread * CHUNKS as u64 >> 32) as usize;
+        let start = ((spread * CHUNKS as u64) >> 32) as usize;
         for step in 0..MAX_PROBES.min(CHUNKS) {
             let place = (start + step) % CHUNKS;
             let mut found = self.keys[place].load(Ordering::Relaxed);

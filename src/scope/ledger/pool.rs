@@ -1,7 +1,7 @@
 //! [`Pool`]: the shards, lent to threads.
 //!
-//! A shard that comes back keeps its calls, where every reader finds them, and the next thread goes on counting on top: a thread that ends
-//! moves nothing.
+//! A shard that comes back keeps its calls, where every reader finds them, and the next thread goes on counting on top: a
+//! thread that ends moves nothing.
 
 use super::shard::Shard;
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering, const_fn};

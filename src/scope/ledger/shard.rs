@@ -1,7 +1,8 @@
 //! [`Shard`]: what one thread at a time counts, without a read-modify-write.
 //!
-//! A line has one place in a shard and shares it with the lines that are a multiple of `PLACES` away; a bucket has one word in a place
-//! and shares it with the buckets that are a multiple of `WORDS` away. Who finds another's calls there moves them to the book.
+//! A line has one place in a shard and shares it with the lines that are a multiple of `PLACES` away; a bucket has one word in
+//! a place and shares it with the buckets that are a multiple of `WORDS` away. Who finds another's calls there moves them to
+//! the book.
 //!
 //! ```text
 //! word, 16 bits    round: 4    calls: 12          bucket = round * WORDS + index of the word
@@ -12,17 +13,17 @@ use super::bucket::Bucket;
 use crate::sys::atomic::{AtomicU16, AtomicU64, Ordering, const_fn};
 
 const CALLS_BITS: u32 = 12;
-/// So many calls of other lines go to the book before one of these lines gets the place: lines that take turns all the time would move
-/// more than they count.
-const FOREIGN_CALLS: u16 = 8;
 const MAX_CALLS: u32 = (1 << CALLS_BITS) - 1;
 /// So many rounds a word can tell apart.
 pub(crate) const ROUNDS: usize = 1 << (16 - CALLS_BITS);
+/// So many calls of other lines go to the book before one of these lines gets the place: lines that take turns all the time
+/// would move more than they count.
+const FOREIGN_CALLS: u16 = 8;
 
 struct Place<const WORDS: usize> {
     /// The index of the line it counts for. Before the first that is `other`, which then has no calls here.
     owner: AtomicU16,
-    /// Calls of other lines since the last turn.
+    /// Calls of other lines since it turned to this one.
     foreign_calls: AtomicU16,
     peak_bytes: AtomicU64,
     words: [AtomicU16; WORDS],

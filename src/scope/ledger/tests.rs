@@ -345,6 +345,8 @@ fn a_place_turns_to_a_line_that_comes_again_and_again() {
     assert_eq!((in_shard(first), in_shard(second)), (0, 8));
     assert_eq!(read(&book, first).calls(), 1);
     assert_eq!(read(&book, second).calls(), 8);
+    count(&shard, &book, first, KIB);
+    assert_eq!((in_shard(first), in_shard(second)), (0, 8));
 }
 
 #[test]
