@@ -5,7 +5,10 @@ mod exceeded;
 mod frame;
 mod future;
 mod guard;
+<<<<<<< HEAD
 mod handle;
+=======
+>>>>>>> ledger
 mod ledger;
 mod limit;
 mod limited;
