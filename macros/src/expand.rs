@@ -4,39 +4,74 @@
 //! leading items would be items after a statement, which lints complain about; and none of our
 //! names is ever in scope inside it.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+mod output;
+
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Error, Result, ReturnType, Type};
+use syn::{Error, Result, ReturnType, Signature, Type};
 
-use crate::parse::{Function, LimitArgs, OnExceed, PeriodicArgs, SiteArgs};
+use crate::parse::{Body, Function, LimitArgs, OnExceed, PeriodicArgs, SiteArgs, Work};
 
 pub fn memory_limit(args: &LimitArgs, function: Function) -> Result<TokenStream> {
-    if let Some(deferred) = function.deferred() {
-        return Err(Error::new_spanned(
-            deferred,
-            "`#[memory_limit]` on async functions is not supported yet, the limit would end before \
-             the work begins: move the part that needs a limit into a sync function and limit that",
-        ));
+    let work = function.work()?;
+    let fails = matches!(args.on_exceed, OnExceed::Error);
+    if fails {
+        refuse_unit(&function.sig)?;
     }
 
     let private = args.site.private();
     let limit = limit(args, &function.sig.ident);
-    match args.on_exceed {
-        OnExceed::Warn | OnExceed::Panic => {
+    let output = output::nameable(&function.sig.output);
+    let returns = output.as_ref().map(|output| quote!(-> #output));
+    let limited_future = |future: TokenStream| {
+        if fails {
+            quote!(#private::limit_result_future(#limit, #future))
+        } else {
+            quote!(#private::limit_future(#limit, #future))
+        }
+    };
+    Ok(function.with_body(|body| match work {
+        Work::Body if fails => {
+            let block = body.block();
+            quote!(#private::limited(#limit, move || #returns #block))
+        }
+        Work::Body => {
             let scope = Ident::new("_plimsoll_scope", Span::mixed_site());
-            Ok(function.with_body(|block| {
-                quote! {
-                    let #scope = #private::enter(#limit);
-                    #block
-                }
-            }))
+            let block = body.last_block();
+            quote! {
+                let #scope = #private::enter(#limit);
+                #block
+            }
         }
-        OnExceed::Error => {
-            let output = closure_output(&function)?;
-            Ok(function
-                .with_body(|block| quote!(#private::limited(#limit, move || #output #block))))
+        Work::AsyncBody => {
+            let hint = output.map(output::hint);
+            let block = body.last_block();
+            let block = body.braces(quote!(#hint #block));
+            let future = limited_future(quote!(async move #block));
+            // Clippy asks this of a block whose output is a future, but not of an `async fn`.
+            quote! {
+                #![allow(clippy::async_yields_async)]
+                #future.await
+            }
         }
+        Work::Future => limited_future(call(returns, body)),
+        Work::BoxedFuture => {
+            let future = limited_future(call(returns, body));
+            quote!(::std::boxed::Box::pin(#future))
+        }
+    }))
+}
+
+/// What a body evaluates to, also by a `return`. Not by `(move || ..)()`: that closure may be inferred
+/// to be an `FnMut`, and then no future could borrow from what it has captured.
+fn call(returns: Option<TokenStream>, body: &Body) -> TokenStream {
+    let block = body.block();
+    quote! {
+        ::core::option::Option::unwrap_or_else(
+            ::core::option::Option::None,
+            move || #returns #block,
+        )
     }
 }
 
@@ -44,7 +79,8 @@ pub fn periodic_cleanup(args: &PeriodicArgs, function: Function) -> TokenStream 
     let private = args.site.private();
     let interval_calls = args.interval_calls;
     let name = site_name(&args.site, &function.sig.ident);
-    function.with_body(|block| {
+    function.with_body(|body| {
+        let block = body.last_block();
         quote! {
             {
                 static PERIODIC: #private::PeriodicCleanup =
@@ -65,6 +101,7 @@ fn limit(args: &LimitArgs, function: &Ident) -> TokenStream {
         OnExceed::Warn => quote!(Warn),
         OnExceed::Error => quote!(Error),
         OnExceed::Panic => quote!(Panic),
+        OnExceed::Shadow => quote!(Shadow),
     };
     let cleanup_on_exceed = args.cleanup_on_exceed;
     let name = site_name(&args.site, function);
@@ -89,28 +126,16 @@ fn site_name(site: &SiteArgs, function: &Ident) -> TokenStream {
     }
 }
 
-/// The return type that the closure around a body is given: the function's own, so that what the
-/// body returns is coerced to it. None where it names an `impl Trait`, which a closure can't;
-/// inference then does.
-fn closure_output(function: &Function) -> Result<Option<TokenStream>> {
+/// A function that can't return an error is refused here where its signature says so: at the token.
+/// All others are left to the compiler.
+fn refuse_unit(sig: &Signature) -> Result<()> {
     let message = "`on_exceed = \"error\"` needs to return a `Result` whose error implements \
                    `From<LimitExceeded>`";
-    match &function.sig.output {
-        ReturnType::Default => Err(Error::new_spanned(&function.sig.ident, message)),
+    match &sig.output {
+        ReturnType::Default => Err(Error::new_spanned(&sig.ident, message)),
         ReturnType::Type(_, output) => match &**output {
             Type::Tuple(unit) if unit.elems.is_empty() => Err(Error::new_spanned(unit, message)),
-            output => {
-                let output = output.to_token_stream();
-                Ok((!names_impl_trait(output.clone())).then(|| quote!(-> #output)))
-            }
+            _ => Ok(()),
         },
     }
-}
-
-fn names_impl_trait(ty: TokenStream) -> bool {
-    ty.into_iter().any(|token| match token {
-        TokenTree::Group(group) => names_impl_trait(group.stream()),
-        TokenTree::Ident(ident) => ident == "impl",
-        _ => false,
-    })
 }

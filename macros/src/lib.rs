@@ -54,6 +54,42 @@ use self::parse::Function;
 /// # assert!(matches!(import("x"), Err(ImportError::NotANumber)));
 /// ```
 ///
+/// A limit on an `async fn` goes with its future from poll to poll and from thread to thread. Above
+/// it, `"error"` drops the future where it next waits:
+///
+/// ```
+/// use plimsoll::{LimitExceeded, memory_limit};
+/// # use std::task::{Context, Poll, Waker};
+/// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+/// # async fn next_part() -> Vec<u8> {
+/// #     let mut waits = true;
+/// #     std::future::poll_fn(|_| match std::mem::take(&mut waits) {
+/// #         true => Poll::Pending,
+/// #         false => Poll::Ready(vec![1; 256 << 10]),
+/// #     })
+/// #     .await
+/// # }
+///
+/// #[memory_limit(1, on_exceed = "error")]
+/// async fn collect(count: usize) -> Result<Vec<Vec<u8>>, LimitExceeded> {
+///     let mut parts = Vec::new();
+///     while parts.len() < count {
+///         parts.push(next_part().await); // 256 KiB
+///     }
+///     Ok(parts)
+/// }
+/// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut context = Context::from_waker(Waker::noop());
+/// #     let ready = (0..9).map(|_| future.as_mut().poll(&mut context)).find(Poll::is_ready);
+/// #     let Some(Poll::Ready(result)) = ready else { panic!("not stopped") };
+/// #     result
+/// # }
+///
+/// assert!(block_on(collect(2)).is_ok());
+/// assert!(block_on(collect(100)).is_err()); // long before the hundredth
+/// ```
+///
 /// # Arguments
 ///
 /// Exactly one of the first three is given.
@@ -63,7 +99,7 @@ use self::parse::Function;
 /// | `100` | the limit in MiB, an integer or a decimal such as `0.5` |
 /// | `max_mb = 100` | the same; an "MB" is 1024 * 1024 bytes here |
 /// | `max = "64MiB"` | the limit as text, as docker reads it: `b`, `k`, `m`, `g`, `t`, alone or as in `kb` and `kib`, in any case, always powers of 1024; without a unit: bytes |
-/// | `on_exceed = "warn"` | what a call above the limit leads to: `"warn"`, `"error"` or `"panic"`, see below. Defaults to `"warn"` |
+/// | `on_exceed = "warn"` | what a call above the limit leads to: `"warn"`, `"error"`, `"panic"` or `"shadow"`, see below. Defaults to `"warn"` |
 /// | `cleanup_on_exceed = true` | whether it asks for a cleanup as well. Defaults to `true` |
 /// | `name = "parse"` | what the function is called in warnings, errors and metrics. Defaults to its path, such as `my_crate::import::parse` (of a method: without its type) |
 /// | `crate = "my_crate::plimsoll"` | where the library is, for crates that re-export it. Defaults to `::plimsoll` |
@@ -77,6 +113,13 @@ use self::parse::Function;
 ///   function, also if the body ended in an `Ok`. A body that failed by itself keeps its own error.
 /// - `"panic"`: the call panics where it would have returned. In an `extern "C" fn` that ends the
 ///   process.
+/// - `"shadow"`: it is counted, and that is all: no warning, no cleanup, nothing stops. This finds
+///   out what a limit would stop before it does.
+///
+/// A future need not run to its end for that. It is looked at whenever a poll of it returns, so at
+/// the first `.await` that has to wait past the limit, `"error"` drops it, with all that it holds,
+/// and the caller gets the `Err`; `"panic"` panics there. Between two of these points the checkpoints
+/// in the body can stop it, as they do in a sync function.
 ///
 /// # What is counted
 ///
@@ -84,21 +127,45 @@ use self::parse::Function;
 /// that was there before counts in the call's favour when the call frees it; memory of the call's
 /// own that another thread frees stays counted.
 ///
-/// Not counted is what other threads allocate on behalf of the call, and what happens after it has
-/// returned: in an iterator that it returned, say. Without jemalloc as the program's allocator
-/// nothing is counted at all, and no limit is ever exceeded.
+/// Of a future it is what its polls allocate and free, each on the thread that runs it, added up.
+/// What the future holds from one poll to the next stays counted in between, and what the thread does
+/// for others meanwhile is not. The drop of the future belongs to it as well, wherever it happens.
+/// Its creation doesn't: of an `async fn` that is nothing, as no line of it runs before the first
+/// poll; in a function that returns a future it is everything up to the return.
+///
+/// ```
+/// use plimsoll::memory_limit;
+/// # use std::task::{Context, Poll, Waker};
+///
+/// #[memory_limit(100)]
+/// fn respond(request: &str) -> impl Future<Output = String> {
+///     let request = request.to_uppercase(); // not counted
+///     async move { request.repeat(2) } // counted
+/// }
+/// # let response = std::pin::pin!(respond("a")).poll(&mut Context::from_waker(Waker::noop()));
+/// # assert_eq!(response, Poll::Ready("AA".to_owned()));
+/// ```
+///
+/// Not counted is what other threads allocate on behalf of the call, tasks that it spawns included,
+/// and what happens after it has returned: in an iterator that it returned, say. Without jemalloc as
+/// the program's allocator nothing is counted at all, and no limit is ever exceeded.
 ///
 /// Arguments that the body does not move are dropped after the call has been counted. Under
-/// `"error"` the body becomes a closure that takes the arguments it uses, so these are dropped
-/// before. `#[track_caller]` does not reach into that closure.
+/// `"error"`, and in a function that returns a future, the body becomes a closure that takes the
+/// arguments it uses, so these are dropped before. `#[track_caller]` does not reach into that
+/// closure. The future of an `async fn` takes the arguments that its body uses in the same way.
 ///
 /// # Where it goes
 ///
-/// On functions and methods with a body, `unsafe`, `extern` and generic ones as well. Not on a
-/// `const fn`, and not yet on an `async fn` or on a function that returns an `impl Future` or a
-/// `dyn Future`: put the work that needs a limit into a sync function and limit that one. A future
-/// behind a type alias, such as `BoxFuture`, is not recognised, and the limit then covers no more
-/// than its creation.
+/// On functions and methods with a body: `async`, `unsafe`, `extern` and generic ones as well, but
+/// not on a `const fn`. Also on functions that return an `impl Future` or a `Pin<Box<dyn Future>>`,
+/// written out in any spelling, and so on the methods of an `async_trait`. A `Send` future stays
+/// `Send`; one that is boxed is boxed once more. Under `"error"` its output is the `Result`.
+///
+/// Refused are futures that are only a part of what is returned, as in `Option<impl Future>`, and a
+/// `Box<dyn Future>` without its `Pin`. A future behind a type alias, such as `BoxFuture`, or behind a
+/// type of its own, such as `Ready`, is not recognised, and the limit then covers no more than its
+/// creation.
 #[proc_macro_attribute]
 pub fn memory_limit(args: TokenStream, item: TokenStream) -> TokenStream {
     or_error(item.clone(), || {

@@ -11,7 +11,7 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Path, Result, Token};
 
 use self::argument::Argument;
-pub use self::function::Function;
+pub use self::function::{Body, Function, Work};
 
 type Arguments = Punctuated<Argument, Token![,]>;
 
@@ -27,6 +27,7 @@ pub enum OnExceed {
     Warn,
     Error,
     Panic,
+    Shadow,
 }
 
 /// The arguments of `#[periodic_cleanup]`.
@@ -102,11 +103,12 @@ impl Parse for PeriodicArgs {
 
 impl OnExceed {
     fn read(argument: &Argument) -> Result<Self> {
-        let expected = "\"warn\", \"error\" or \"panic\"";
+        let expected = "\"warn\", \"error\", \"panic\" or \"shadow\"";
         match argument.text(expected)?.value().as_str() {
             "warn" => Ok(Self::Warn),
             "error" => Ok(Self::Error),
             "panic" => Ok(Self::Panic),
+            "shadow" => Ok(Self::Shadow),
             _ => Err(argument.expected(expected)),
         }
     }

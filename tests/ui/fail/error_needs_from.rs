@@ -13,4 +13,9 @@ fn impl_trait() -> Result<impl Iterator<Item = u32>, AppError> {
     Ok([5].into_iter())
 }
 
+#[memory_limit(100, on_exceed = "error")]
+async fn async_fn() -> Result<u32, AppError> {
+    Ok(5)
+}
+
 fn main() {}

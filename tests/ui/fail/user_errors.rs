@@ -20,6 +20,26 @@ fn wrong_ok() -> Result<u32, LimitExceeded> {
 }
 
 #[memory_limit(100)]
+async fn wrong_async_tail() -> u32 {
+    "text"
+}
+
+#[memory_limit(100, on_exceed = "error")]
+async fn no_async_tail() -> Result<u32, LimitExceeded> {
+    let _ = 5;
+}
+
+#[memory_limit(100)]
+async fn tail_where_nothing_is_returned() {
+    5
+}
+
+#[memory_limit(100)]
+async fn async_names() {
+    let _ = (&SITE, never);
+}
+
+#[memory_limit(100)]
 #[periodic_cleanup(100)]
 fn names() {
     let _ = (&SITE, &PERIODIC);

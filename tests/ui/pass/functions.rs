@@ -53,6 +53,11 @@ where
     items.iter().map(T::to_string)
 }
 
+#[rustfmt::skip]
+#[memory_limit(100)]
+#[periodic_cleanup(100)]
+fn on_one_line() -> u32 { 1 }
+
 #[memory_limit(100)]
 fn no_return() -> ! {
     panic!()
@@ -145,6 +150,7 @@ fn main() {
     stacked_on_itself();
     assert_eq!(early_return("7"), Ok(7));
     assert_eq!(generic(&[1, 2], "x").collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(on_one_line(), 1);
     let _: fn() -> ! = no_return;
     assert_eq!(unsafe { unsafe_fn(&5) }, 5);
     assert_eq!(extern_fn(5), 5);
