@@ -1,11 +1,17 @@
 //! Stands for the library's `crate::sys`, as far as the lock-free parts use it.
 
-#![allow(unused_imports, unused_macros, dead_code, reason = "each model uses its part")]
+#![allow(
+    unused_imports,
+    unused_macros,
+    dead_code,
+    reason = "each model uses its part"
+)]
 
 pub(crate) mod atomic {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     };
 
     /// loom's atomics can't be made by `const` functions.
