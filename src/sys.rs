@@ -3,6 +3,7 @@
 #[cfg(feature = "jemalloc")]
 mod allocator;
 pub(crate) mod atomic;
+pub(crate) mod coarse;
 pub(crate) mod counters;
 pub(crate) mod figures;
 pub(crate) mod fork;
