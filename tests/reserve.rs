@@ -44,7 +44,9 @@ fn what_is_reserved_is_refused_to_others_until_it_is_given_back() {
     let _alone = alone();
     let manager = manager();
     let reservation = manager.try_reserve(MOST).unwrap();
-    assert_eq!(manager.stats().reserved_unfilled_bytes, MOST.as_u64());
+    let stats = manager.stats();
+    assert_eq!(stats.reserved_bytes, MOST.as_u64());
+    assert_eq!(stats.reserved_unfilled_bytes, MOST.as_u64());
     match manager.try_reserve(MOST).unwrap_err() {
         ReserveError::NoRoom {
             requested_bytes,

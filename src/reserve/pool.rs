@@ -1,7 +1,7 @@
 //! The pool: what may be promised, what is, and who waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -26,6 +26,8 @@ pub(crate) trait Source: Send + Sync {
 /// harmless and never takes its lock.
 pub(crate) struct Pool {
     outstanding: Arc<Outstanding>,
+    /// Of all reservations, filled or not; for people, no decision rests on it.
+    reserved_bytes: AtomicU64,
     forecast: Forecast,
     /// The queue's length, to be read without its lock.
     waiting: AtomicUsize,
@@ -45,6 +47,7 @@ impl Pool {
     pub(crate) fn new(source: Weak<dyn Source>) -> Arc<Self> {
         Arc::new(Pool {
             outstanding: Arc::new(Outstanding::new()),
+            reserved_bytes: AtomicU64::new(0),
             forecast: Forecast::new(),
             waiting: AtomicUsize::new(0),
             queue: Mutex::new(Queue::new()),
@@ -192,9 +195,21 @@ impl Pool {
         }
     }
 
-    /// Something came free.
+    /// A reservation holds `bytes` more.
     #[inline]
-    pub(super) fn given_back(&self) {
+    pub(super) fn reserved(&self, bytes: u64) {
+        self.reserved_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A reservation holds `bytes` less, and its tab says so already.
+    #[inline]
+    pub(super) fn given_back(&self, bytes: u64) {
+        self.reserved_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.serve_if_any();
+    }
+
+    #[inline]
+    fn serve_if_any(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.serve();
         }
@@ -215,7 +230,7 @@ impl Pool {
             self.outstanding.unclaim(bytes);
         }
         // Whoever stood behind may fit.
-        self.given_back();
+        self.serve_if_any();
     }
 
     /// The worker has looked: takes a reading for the time until it looks again, and serves those who wait.
@@ -225,7 +240,7 @@ impl Pool {
             self.read(&*source);
             drop(queue);
             drop(source);
-            self.given_back();
+            self.serve_if_any();
         }
     }
 
@@ -262,7 +277,7 @@ impl Pool {
             self.closed.store(true, Ordering::Relaxed);
             drop(queue);
             drop(source);
-            self.given_back();
+            self.serve_if_any();
         }
     }
 
@@ -284,6 +299,11 @@ impl Pool {
 
     pub(super) fn outstanding(&self) -> &Arc<Outstanding> {
         &self.outstanding
+    }
+
+    /// What is promised, filled or not.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.reserved_bytes.load(Ordering::Relaxed)
     }
 
     /// What is promised and not filled yet.

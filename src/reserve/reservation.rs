@@ -40,6 +40,7 @@ impl Reservation {
     /// For `bytes` that were claimed before.
     #[inline]
     pub(super) fn claimed(pool: &Arc<Pool>, bytes: u64) -> Self {
+        pool.reserved(bytes);
         Reservation {
             tab: Arc::new(Tab::claimed(pool.outstanding(), bytes)),
             pool: Arc::clone(pool),
@@ -88,6 +89,7 @@ impl Reservation {
         let bytes = more.as_u64();
         self.pool.claim_here(bytes)?;
         self.tab.grow_claimed(bytes);
+        self.pool.reserved(bytes);
         self.bytes += bytes;
         Ok(())
     }
@@ -105,7 +107,7 @@ impl Reservation {
         let bytes = less.as_u64().min(self.bytes);
         self.bytes -= bytes;
         self.tab.shrink(bytes);
-        self.pool.given_back();
+        self.pool.given_back(bytes);
     }
 
     /// Makes `part` of it a reservation of its own, for somebody else to spend and drop.
@@ -149,7 +151,7 @@ impl Drop for Reservation {
     #[inline]
     fn drop(&mut self) {
         self.tab.close();
-        self.pool.given_back();
+        self.pool.given_back(self.bytes);
     }
 }
 

@@ -204,6 +204,8 @@ impl Model {
 
     fn check(&self) {
         assert_eq!(self.pool.unfilled_bytes() as i64, self.outstanding());
+        let reserved: i64 = self.held.iter().map(|held| held.reserved).sum();
+        assert_eq!(self.pool.reserved_bytes() as i64, reserved);
         let waiting = self.asking.iter().filter(|asking| !asking.granted).count();
         assert_eq!(self.pool.waiting(), waiting);
         for asking in &self.asking {
