@@ -10,6 +10,7 @@ mod manager;
 mod meter;
 mod pressure;
 mod reading;
+mod reserve;
 mod scope;
 #[allow(unsafe_code, reason = "the one room for it")]
 mod sys;
@@ -28,9 +29,10 @@ pub use manager::{
 pub use meter::thread_idle;
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
 pub use pressure::PressureLevel;
+pub use reserve::{Reservation, ReserveError, Reserving};
 pub use scope::{
     AttachedFuture, LimitCrossing, LimitExceeded, LimitedFuture, MemoryLimit, OnExceed, ScopeGuard,
-    ScopeHandle, ScopeReport, Site, checkpoint,
+    ScopeHandle, ScopeReport, ScopeStats, Site, Suggestion, checkpoint,
 };
 #[cfg(feature = "jemalloc")]
 pub use sys::Jemalloc;

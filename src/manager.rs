@@ -13,6 +13,7 @@ mod worker;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
@@ -20,10 +21,13 @@ pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
 pub use stats::ManagerStats;
 
+use crate::bytes::ByteSize;
 use crate::cleanup::{CleanupHook, CleanupRegistration, CleanupReport};
 use crate::explain::Finding;
 use crate::meter::ring;
 use crate::pressure::PressureLevel;
+use crate::reserve::{Reservation, ReserveError, Reserving};
+use crate::scope::{self, ScopeStats};
 use crate::usage::Usage;
 use shared::Shared;
 
@@ -118,6 +122,73 @@ impl MemoryManager {
         self.shared.registry.register(Box::new(hook))
     }
 
+    /// Reserves memory before it is allocated, or says at once why it can't be had.
+    ///
+    /// Refused while headroom, without what is reserved and unfilled already and without what others wait for, is less than
+    /// `size`; a refusal always rests on a fresh reading. 0 bytes are always granted. As long as there is plenty, the
+    /// worker's last reading is enough and a reservation costs some tens of nanoseconds; near the limit some microseconds.
+    ///
+    /// ```
+    /// use plimsoll::{ByteSize, get_memory_manager};
+    ///
+    /// match get_memory_manager().try_reserve(ByteSize::mib(1)) {
+    ///     Ok(_reservation) => { /* allocate; it is given back at the end of this arm */ }
+    ///     Err(error) => eprintln!("busy: {error}"),
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NoRoom`](ReserveError::NoRoom) now, [`AboveLimit`](ReserveError::AboveLimit) ever, or
+    /// [`UnknownLimit`](ReserveError::UnknownLimit).
+    #[inline]
+    pub fn try_reserve(&self, size: ByteSize) -> Result<Reservation, ReserveError> {
+        self.shared.pool().try_reserve(size.as_u64())
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), but waits on this thread for as long as `timeout`. First come, first served:
+    /// however many small requests come later, a big one gets its turn.
+    ///
+    /// While somebody waits the worker checks whether a cleanup is due. Whoever waits while it holds reservations that others
+    /// wait for may wait in vain.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll::{ByteSize, get_memory_manager};
+    ///
+    /// let reservation = get_memory_manager().reserve_timeout(ByteSize::mib(1), Duration::from_secs(1))?;
+    /// # Ok::<(), plimsoll::ReserveError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TimedOut`](ReserveError::TimedOut); at once what [`try_reserve`](Self::try_reserve) says and no wait can change; and
+    /// [`ManagerGone`](ReserveError::ManagerGone).
+    pub fn reserve_timeout(
+        &self,
+        size: ByteSize,
+        timeout: Duration,
+    ) -> Result<Reservation, ReserveError> {
+        self.reserve(size).wait(timeout)
+    }
+
+    /// As [`reserve_timeout`](Self::reserve_timeout), for async code of any runtime and for as long as it takes. To stop
+    /// waiting, drop the future.
+    ///
+    /// ```
+    /// use plimsoll::{ByteSize, get_memory_manager};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let reservation = get_memory_manager().reserve(ByteSize::mib(1)).await?;
+    /// # Ok::<(), plimsoll::ReserveError>(())
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// At once what [`try_reserve`](Self::try_reserve) says and no wait can change; and
+    /// [`ManagerGone`](ReserveError::ManagerGone).
+    pub fn reserve(&self, size: ByteSize) -> Reserving {
+        Reserving::new(self.shared.pool(), size.as_u64())
+    }
+
     /// How close to the limit the process is, as of the worker's last look: one atomic load, and one that notices a fork.
     ///
     /// ```
@@ -138,6 +209,23 @@ impl MemoryManager {
     /// ```
     pub fn stats(&self) -> ManagerStats {
         stats::collect(&self.shared)
+    }
+
+    /// What the scopes of this process have used, site by site: first who holds most now, then who held most.
+    ///
+    /// Reads the ledger without stopping anybody; costs about a microsecond per site.
+    ///
+    /// ```
+    /// use plimsoll::{MemoryLimit, get_memory_manager};
+    ///
+    /// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+    /// drop(MemoryLimit::mib(1).named("parse").enter());
+    /// for scope in get_memory_manager().scopes() {
+    ///     println!("{}: {} calls, up to {} bytes", scope.name, scope.calls_total, scope.peak_bytes);
+    /// }
+    /// ```
+    pub fn scopes(&self) -> Vec<ScopeStats> {
+        scope::scope_stats()
     }
 
     /// What is wrong with this set-up, worst first; empty when all is well.

@@ -1,9 +1,11 @@
-//! What runs on everybody's threads: jemalloc's events, the heap line, the bell that calls the worker, and the boundary at which a
-//! thread cache is flushed.
+//! What runs on everybody's threads: jemalloc's events, the heap line, the bell that calls the worker, the tabs that reservations are
+//! spent by, the clock that counts bytes, and the boundary at which a thread cache is flushed.
 
 mod bell;
+pub(crate) mod clock;
 mod events;
 mod heap_line;
+mod tab;
 mod thread_cache;
 
 pub(crate) use bell::{
@@ -11,6 +13,7 @@ pub(crate) use bell::{
     start_if_unheard,
 };
 pub(crate) use events::{DEFAULT_INTERVAL_BYTES, Events, events, install_events};
-pub(crate) use heap_line::{arm_heap_line, disarm_heap_line, look_at_heap};
+pub(crate) use heap_line::{arm_heap_line, at_event, disarm_heap_line};
+pub(crate) use tab::{Outstanding, Tab};
 pub use thread_cache::thread_idle;
 pub(crate) use thread_cache::{at_boundary, purge_has_run};

@@ -5,16 +5,14 @@ mod exceeded;
 mod frame;
 mod future;
 mod guard;
-<<<<<<< HEAD
 mod handle;
-=======
->>>>>>> ledger
 mod ledger;
 mod limit;
 mod limited;
 mod metered;
 mod site;
 mod stack;
+mod stats;
 mod thread;
 
 pub use exceeded::LimitExceeded;
@@ -23,9 +21,12 @@ pub(crate) use future::{limit_future, limit_result_future, limited_future};
 pub(crate) use guard::enter;
 pub use guard::{ScopeGuard, ScopeReport, checkpoint};
 pub use handle::{AttachedFuture, ScopeHandle};
+pub use ledger::Suggestion;
 pub use limit::{MemoryLimit, OnExceed};
 pub use limited::Limited;
 pub(crate) use limited::limited;
 pub(crate) use site::{Crossing, drain_crossings};
 pub use site::{LimitCrossing, Site};
+pub use stats::ScopeStats;
+pub(crate) use stats::scope_stats;
 pub(crate) use thread::at_event;

@@ -11,34 +11,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use plimsoll::{
     CleanupFn, CleanupOutcome, HookOutcome, MemoryManager, PressureLevel, get_memory_manager,
 };
+use support::fork::fork;
 use support::wait_until;
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
 const MIB: u64 = 1 << 20;
-
-/// Runs `child` in a forked child; what it returns becomes the exit status.
-fn fork(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: jemalloc and the library take care of forks (that is what is tested), and the child leaves by `_exit`.
-    unsafe {
-        match libc::fork() {
-            0 => {
-                let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
-                libc::_exit(status.unwrap_or(101));
-            }
-            pid => {
-                let mut status = 0;
-                assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
-                if libc::WIFEXITED(status) {
-                    libc::WEXITSTATUS(status)
-                } else {
-                    -libc::WTERMSIG(status)
-                }
-            }
-        }
-    }
-}
 
 #[test]
 fn a_child_reads_itself_and_cleans_up_with_the_hooks_of_its_parent() {
@@ -113,9 +92,6 @@ fn a_fork_at_any_moment_leaves_the_child_a_manager_that_works() {
         .collect();
     for _ in 0..50 {
         let status = fork(|| {
-            // A deadlock in the child ends by a signal instead of stopping the test.
-            // SAFETY: an alarm of this process, which has no handler of its own for it.
-            unsafe { libc::alarm(20) };
             let ran = Arc::new(AtomicBool::new(false));
             let _hook = manager.register_cleanup(CleanupFn::new("the child's", {
                 let ran = Arc::clone(&ran);

@@ -3,12 +3,14 @@
 
 use std::future::Future;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::cleanup::{self, PeriodicCleanup};
 use crate::manager::event;
 use crate::manager::global::{stand_sentry, start_listener};
 use crate::meter;
-use crate::scope::{self, Limited, LimitedFuture, MemoryLimit, ScopeGuard};
+use crate::reserve::Reservation;
+use crate::scope::{self, Limited, LimitedFuture, MemoryLimit, ScopeGuard, ScopeHandle};
 
 /// What has to happen before a counter can ring. Called where it is rare, when a round is full.
 fn prepare_counter() {
@@ -72,6 +74,30 @@ pub trait WithMemoryLimit: Future + Sized {
 }
 
 impl<F: Future> WithMemoryLimit for F {}
+
+impl Reservation {
+    /// Has `scope` spend this reservation: what the scope comes to hold from now on, on all its threads, is taken from what was
+    /// promised, so that it is not counted twice. What ended scopes have left behind stays taken.
+    ///
+    /// A scope spends one reservation; `false` when it spends another already. Several scopes may spend the same.
+    ///
+    /// ```
+    /// use plimsoll::{ByteSize, MemoryLimit, get_memory_manager};
+    ///
+    /// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+    /// let reservation = get_memory_manager().try_reserve(ByteSize::mib(8))?;
+    /// let scope = MemoryLimit::mib(8).named("load").enter();
+    /// assert!(reservation.spend_in(&scope.handle()));
+    /// let table = vec![1u8; 6 << 20];
+    /// scope.check().unwrap();
+    /// assert!(reservation.unfilled_bytes() <= 2 << 20);
+    /// # drop(table);
+    /// # Ok::<(), plimsoll::ReserveError>(())
+    /// ```
+    pub fn spend_in(&self, scope: &ScopeHandle) -> bool {
+        scope.spend(Arc::clone(self.tab()))
+    }
+}
 
 impl PeriodicCleanup {
     /// Counts one call.

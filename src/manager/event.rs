@@ -10,14 +10,16 @@ struct Meter;
 
 impl ThreadEvent for Meter {
     /// Inside the allocator. Each call is safe there, because
-    /// - `scope::at_event` touches cells of a thread-local without a destructor; past a line also atomics, the clock, and a futex;
-    /// - `meter::look_at_heap` touches such a thread-local and atomics, once per MiB it reads a figure of jemalloc's that takes no
-    ///   lock (`approximate_stats.active` by its number), and past the line it wakes a futex, once;
-    /// - neither can unwind: no indexing, no arithmetic that checks, no `unwrap`.
+    /// - `meter::at_event` touches cells of a thread-local without a destructor and atomics, once per MiB it reads a figure of
+    ///   jemalloc's that takes no lock (`approximate_stats.active` by its number), and past the line it wakes a futex, once;
+    /// - `scope::at_event` touches such cells; past a line also atomics, the clock, and a futex;
+    /// - neither can unwind: no indexing that can fail, no `unwrap`, no thread-local that may be gone.
+    ///
+    /// The clock comes first: whoever sees a reservation filled sees it advanced.
     #[inline]
     fn event(counts: Counts) {
+        meter::at_event(counts.allocated_bytes);
         scope::at_event(counts.net_bytes());
-        meter::look_at_heap(counts.allocated_bytes);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::manager::config::Config;
 use crate::manager::worker;
 use crate::meter::{self, Bell, ring};
 use crate::pressure::{CurrentLevel, PressureLevel};
+use crate::reserve::{Pool, Source};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::lock::Mutex;
 use crate::usage::{Gauge, Usage};
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) bell: Bell,
     gauge: PerProcess<Gauge>,
     threads: PerProcess<Threads>,
+    pool: PerProcess<Arc<Pool>>,
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
@@ -80,6 +82,7 @@ impl Shared {
                 level: CurrentLevel::new(),
                 bell: Bell::new(),
                 gauge: PerProcess::new(gauge),
+                pool: PerProcess::new(Pool::new(this.clone())),
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
@@ -112,11 +115,17 @@ impl Shared {
         })
     }
 
+    /// This process's reservations.
+    #[inline]
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        self.pool.get(|_| Pool::new(self.this.clone()))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         self.gauge().usage()
     }
 
-    /// Takes everything anew, the slow facts included, and sets the level by it.
+    /// Takes everything anew, the slow facts included, sets the level by it, and serves those who wait for memory.
     pub(super) fn look(&self) -> Usage {
         let gauge = self.gauge();
         gauge.refresh();
@@ -126,6 +135,7 @@ impl Shared {
         } else {
             PressureLevel::Normal
         });
+        self.pool().look();
         usage
     }
 
@@ -188,12 +198,24 @@ impl Shared {
             .threads
             .get(|_| Threads::new(&self.this, &self.registry, &self.config));
         self.bell.ring(ring::STOP);
+        self.pool().close();
         // The worker may hold the last other reference and so drop everything itself: it can't wait for itself.
         let worker = threads.worker.lock().take();
         if let Some(worker) = worker.filter(|w| w.thread().id() != std::thread::current().id()) {
             let _ = worker.join();
         }
         threads.runner.stop();
+    }
+}
+
+impl Source for Shared {
+    fn usage(&self) -> Usage {
+        Shared::usage(self)
+    }
+
+    fn somebody_waits(&self) {
+        self.threads();
+        self.bell.ring(ring::CHECK);
     }
 }
 

@@ -24,6 +24,12 @@ pub struct ManagerStats {
     pub cleanup_threshold_bytes: u64,
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub rss_at_last_cleanup_bytes: u64,
+    /// What is reserved, filled or not.
+    pub reserved_bytes: u64,
+    /// What is reserved and not filled yet: so much of the headroom is spoken for.
+    pub reserved_unfilled_bytes: u64,
+    /// How many wait for a reservation.
+    pub reservations_waiting: u64,
     /// Cleanups that ran.
     pub cleanups_total: u64,
     /// The last one.
@@ -47,6 +53,9 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         max_memory_percent: shared.config.lines.max_memory_percent,
         cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
+        reserved_bytes: shared.pool().reserved_bytes(),
+        reserved_unfilled_bytes: shared.pool().unfilled_bytes(),
+        reservations_waiting: shared.pool().waiting() as u64,
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
         last_cleanup: match &*shared.last_cleanup.load() {
             Some((_, report)) => Some(CleanupReport::clone(report)),

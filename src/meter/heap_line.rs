@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::meter::bell::{self, ring};
+use crate::meter::clock;
 use crate::sys::jemalloc;
 
 /// A thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several allocations.
@@ -22,7 +23,18 @@ static LINE_BYTES: AtomicU64 = AtomicU64::new(DISARMED);
 
 thread_local! {
     // Without a destructor, so that the allocator may call back at any time of a thread's life.
-    static NEXT_LOOK_BYTES: Cell<u64> = const { Cell::new(0) };
+    static MARKS: Marks = const {
+        Marks {
+            counted_bytes: Cell::new(0),
+            next_look_bytes: Cell::new(0),
+        }
+    };
+}
+
+/// Of what a thread has allocated in its life: how much the clock has counted, and where the next look is due.
+struct Marks {
+    counted_bytes: Cell<u64>,
+    next_look_bytes: Cell<u64>,
 }
 
 /// From now on an active heap of more than `bytes` rings the installed manager's bell, once.
@@ -35,14 +47,23 @@ pub(crate) fn disarm_heap_line() {
     arm_heap_line(DISARMED);
 }
 
-/// A thread's event, at so many bytes that it has allocated in its life. Inside the allocator: a thread-local, atomics, one reading
-/// of jemalloc's that takes no lock, and at most one futex wake per crossing.
+/// A thread's event, at so many bytes that it has allocated in its life: advances the allocation clock, and looks at the heap if that
+/// is due. Inside the allocator: a thread-local, atomics, one reading of jemalloc's that takes no lock, and at most one futex wake per
+/// crossing.
 #[inline]
-pub(crate) fn look_at_heap(allocated_bytes: u64) {
+pub(crate) fn at_event(allocated_bytes: u64) {
     // Never refused: a thread-local without a destructor is there as long as its thread.
-    let _ = NEXT_LOOK_BYTES.try_with(|next| {
-        if allocated_bytes >= next.get() {
-            next.set(allocated_bytes.wrapping_add(LOOK_EVERY_BYTES));
+    let _ = MARKS.try_with(|marks| {
+        let counted_bytes = marks.counted_bytes.get();
+        // Not so in the middle of a `realloc`, which is told without what it replaces.
+        if allocated_bytes > counted_bytes {
+            marks.counted_bytes.set(allocated_bytes);
+            clock::advance(allocated_bytes - counted_bytes);
+        }
+        if allocated_bytes >= marks.next_look_bytes.get() {
+            marks
+                .next_look_bytes
+                .set(allocated_bytes + LOOK_EVERY_BYTES);
             look();
         }
     });

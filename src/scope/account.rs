@@ -1,7 +1,8 @@
 //! [`Account`]: what several threads hold for one scope.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::meter::Tab;
 use crate::scope::Site;
 use crate::scope::frame::{PUBLISH_STEP_BYTES, Terms};
 use crate::sys::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -19,6 +20,8 @@ pub(super) struct Account {
     exceeded: AtomicBool,
     /// What the site was told that this scope holds, or [`ENDED`].
     published_bytes: AtomicI64,
+    /// The reservation that this scope spends.
+    tab: OnceLock<Arc<Tab>>,
 }
 
 /// The scope is over: its site is told nothing more.
@@ -48,6 +51,7 @@ impl Account {
             peak_bytes: AtomicI64::new(so_far.peak_bytes),
             exceeded: AtomicBool::new(so_far.exceeded),
             published_bytes: AtomicI64::new(so_far.published_bytes),
+            tab: OnceLock::new(),
         }
     }
 
@@ -56,6 +60,9 @@ impl Account {
     pub(super) fn post(&self, gained_bytes: i64) -> i64 {
         if gained_bytes == 0 {
             return self.used_bytes();
+        }
+        if let Some(tab) = self.tab.get() {
+            tab.fill(gained_bytes);
         }
         let used_bytes = self
             .used_bytes
@@ -86,6 +93,11 @@ impl Account {
         {
             self.site.add_current(held_bytes - told_bytes);
         }
+    }
+
+    /// From now on what is posted fills `tab`. `false` when the scope fills one already.
+    pub(super) fn spend(&self, tab: Arc<Tab>) -> bool {
+        self.tab.set(tab).is_ok()
     }
 
     /// The scope has ended: its site is told that it holds nothing. Threads that still work for it post on, unpublished.

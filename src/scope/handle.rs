@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::meter::Tab;
 use crate::scope::account::{Account, SoFar};
 use crate::scope::frame::Terms;
 use crate::scope::stack::Ticket;
@@ -78,6 +79,11 @@ impl ScopeHandle {
     /// The scope's site.
     pub fn site(&self) -> &'static Site {
         self.account.site
+    }
+
+    /// From now on what the scope holds fills `tab`; `false` when it fills another already.
+    pub(crate) fn spend(&self, tab: Arc<Tab>) -> bool {
+        self.account.spend(tab)
     }
 
     /// Runs `work` on this thread for the scope. On a thread that runs inside the scope anyway it just runs.

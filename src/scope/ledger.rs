@@ -9,12 +9,6 @@
 //! Nobody waits for a reader. A reader waits for the moves that were under way when it came, each a few hundred nanoseconds.
 //! Everything is in static memory that starts as zeros, so what no thread and no site uses takes none.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the guard calls it from the next change on"
-)]
-
 use std::cell::Cell;
 
 /// As many as the field holds of what a constructor makes. (The models in `proofs` have their own: loom's atomics can't be made

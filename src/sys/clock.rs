@@ -1,4 +1,4 @@
-//! A clock that may be read inside the allocator's callback.
+//! Clocks that may be read inside the allocator's callback.
 
 /// Nanoseconds of the monotonic clock. No allocation, no lock; Linux answers from the vDSO, without entering the kernel wherever
 /// the clock source allows that.
@@ -24,11 +24,41 @@ pub(crate) fn monotonic_ns() -> u64 {
     }
 }
 
+/// Milliseconds since some moment, in steps of some milliseconds: read without the counter register, for a quarter of what
+/// [`monotonic_ns`] costs.
+#[cfg(target_os = "linux")]
+#[inline]
+pub(crate) fn coarse_ms() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is valid for writes. The one error (a kernel without this clock, older than 2.6.32) leaves it at 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn coarse_ms() -> u64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let start = START.get_or_init(std::time::Instant::now);
+    start.elapsed().as_millis() as u64
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn it_never_goes_back() {
         let first = super::monotonic_ns();
         assert!(first > 0 && super::monotonic_ns() >= first);
+    }
+
+    #[test]
+    fn the_coarse_one_moves_on() {
+        let start = super::coarse_ms();
+        while super::coarse_ms() == start {
+            std::thread::yield_now();
+        }
+        assert!(super::coarse_ms() > start);
     }
 }

@@ -5,6 +5,8 @@
 pub mod capture;
 pub mod cgroup;
 pub mod example;
+#[cfg(target_os = "linux")]
+pub mod fork;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
