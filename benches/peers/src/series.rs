@@ -1,5 +1,7 @@
 //! The names of what is measured: one for the bench that measures and the table that prints. They are file names too.
 
+pub mod curve;
+
 /// `usage()` and what else tells a process its memory.
 pub mod usage {
     /// `MemoryManager::usage`.
