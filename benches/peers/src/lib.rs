@@ -7,10 +7,12 @@ mod median;
 mod resident;
 mod run;
 pub mod series;
+mod table;
 mod threads;
 
 pub use allocator::Allocator;
 pub use median::median;
 pub use resident::resident_bytes;
 pub use run::Run;
+pub use table::Table;
 pub use threads::{Start, on_threads, timed};
