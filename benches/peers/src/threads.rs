@@ -1,7 +1,7 @@
 //! Work on several threads at once, timed by their own processor time, so that other programs on the machine do not count.
 
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Where threads wait for each other. They keep their processors meanwhile: whoever has to be woken comes when the others are done.
 #[derive(Debug)]
 pub struct Start {
-    missing: AtomicU32,
+    missing: AtomicI32,
 }
 
 impl Start {
@@ -24,6 +24,17 @@ impl Start {
     }
 }
 
+/// Nobody waits for a thread that does not come any more.
+struct OpenedByPanic<'a>(&'a Start);
+
+impl Drop for OpenedByPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.missing.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Calls `work` on so many threads at once, each on a processor of its own as far as there are enough, and returns the mean of what it returned there. Once it is prepared it waits for the
 /// others, and times the rest with [`timed`].
 ///
@@ -31,13 +42,14 @@ impl Start {
 /// When `work` does.
 pub fn on_threads(threads: u32, work: impl Fn(&Start) -> Duration + Sync) -> Duration {
     let start = Start {
-        missing: AtomicU32::new(threads),
+        missing: AtomicI32::new(threads.cast_signed()),
     };
     let (work, start) = (&work, &start);
     let total: Duration = thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|number| {
                 scope.spawn(move || {
+                    let _opened = OpenedByPanic(start);
                     stay_on_processor(number as usize);
                     work(start)
                 })
