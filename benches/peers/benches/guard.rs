@@ -2,19 +2,30 @@
 //!
 //! Bias: the pair is jemalloc's best case (one thread, one size, always out of the thread's cache) and so is each scope
 //! (nothing around it, nothing allocated in it, its site in the cache). A loop of nothing else shows the throughput of a
-//! warm predictor; the first scope of a site costs some hundred times as much.
+//! warm predictor; the first scope of a site costs some hundred times as much. The scopes with blocks in them end with a peak
+//! that differs from the one before, so that whoever keeps a ledger of peaks is not always at the same place. Two
+//! threads are timed by their own processor time, and share a site.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use plimsoll::{MemoryLimit, Site, checkpoint, get_memory_manager, memory_limit};
 use plimsoll_peers::series::guard;
+use plimsoll_peers::{on_threads, timed};
 
 #[global_allocator]
 static A: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
 const BLOCK_BYTES: usize = 64;
 const LIMIT: MemoryLimit = MemoryLimit::mib(100);
+
+const SMALLEST_BYTES: usize = 64;
+const DOUBLINGS: usize = 10;
+/// Has no divisor in common with the number of sizes, so that all have their turn, large after small.
+const STEP: usize = 7;
+/// The sizes between one doubling and the next.
+const BETWEEN: usize = 4;
 
 static SITE: Site = Site::new("static");
 
@@ -38,6 +49,58 @@ fn scopes(criterion: &mut Criterion) {
     criterion.bench_function(guard::ATTRIBUTE, |b| b.iter(limited));
 }
 
+/// The time of one thread.
+fn scopes_on_threads(threads: u32, scopes: u64) -> Duration {
+    on_threads(threads, |start| {
+        // The first scope of a thread is not like the others.
+        drop(LIMIT.at(&SITE).enter());
+        start.wait();
+        timed(|| (0..scopes).for_each(|_| drop(LIMIT.at(&SITE).enter())))
+    })
+}
+
+fn threads(criterion: &mut Criterion) {
+    for (series, threads) in [(guard::STATIC_SITE_ONE, 1), (guard::STATIC_SITE_TWO, 2)] {
+        criterion.bench_function(series, |b| {
+            b.iter_custom(|scopes| scopes_on_threads(threads, scopes));
+        });
+    }
+}
+
+/// From 64 B to 64 KiB, no two that follow each other alike.
+fn sizes() -> impl Iterator<Item = usize> {
+    let count = DOUBLINGS * BETWEEN + 1;
+    (0..count)
+        .map(move |turn| {
+            let place = turn * STEP % count;
+            let doubling = SMALLEST_BYTES << (place / BETWEEN);
+            doubling + doubling / BETWEEN * (place % BETWEEN)
+        })
+        .cycle()
+}
+
+fn blocks(criterion: &mut Criterion) {
+    criterion.bench_function(guard::BLOCKS, |b| {
+        let mut sizes = sizes();
+        b.iter(|| drop(black_box(block(&mut sizes))));
+    });
+    criterion.bench_function(guard::BLOCKS_INSIDE, |b| {
+        let mut sizes = sizes();
+        b.iter(|| {
+            let scope = LIMIT.at(&SITE).enter();
+            let block = black_box(block(&mut sizes));
+            let checked = scope.check().is_ok();
+            drop(block);
+            drop(scope);
+            checked
+        });
+    });
+}
+
+fn block(sizes: &mut impl Iterator<Item = usize>) -> Vec<u8> {
+    Vec::with_capacity(sizes.next().unwrap_or(SMALLEST_BYTES))
+}
+
 fn questions(criterion: &mut Criterion) {
     let manager = get_memory_manager();
     criterion.bench_function(guard::PRESSURE, |b| b.iter(|| manager.pressure()));
@@ -54,5 +117,5 @@ fn questions(criterion: &mut Criterion) {
     drop(scope);
 }
 
-criterion_group!(benches, malloc_and_free, scopes, questions);
+criterion_group!(benches, malloc_and_free, scopes, threads, blocks, questions);
 criterion_main!(benches);

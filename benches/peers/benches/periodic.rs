@@ -7,15 +7,13 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use plimsoll::{PeriodicCleanup, get_memory_manager, periodic_cleanup};
 use plimsoll_peers::series::periodic;
-use rustix::time::{ClockId, clock_gettime};
+use plimsoll_peers::{on_threads, timed};
 
 #[global_allocator]
 static A: plimsoll::Jemalloc = plimsoll::Jemalloc;
@@ -45,43 +43,27 @@ fn shared_atomic() {
     SHARED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// This thread's processor time.
-fn thread_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime)
-        .try_into()
-        .expect("processor time is never negative")
-}
-
 /// Calls `count` so many times on each of so many threads at once, and returns the time of one thread.
-fn on_threads(threads: u32, calls: u64, count: impl Fn() + Copy + Send) -> Duration {
-    let start = &Barrier::new(threads as usize);
-    let counting = move || {
+fn counting(threads: u32, calls: u64, count: impl Fn() + Sync) -> Duration {
+    on_threads(threads, |start| {
         // Can be seen from elsewhere, as the counters of the library can.
         LOCAL.with(|count| {
             black_box(count);
         });
         start.wait();
-        let began = thread_time();
-        for call in 0..calls {
-            count();
-            // Whatever can be seen from elsewhere must be in memory here: no counting in a register.
-            black_box(call);
-        }
-        thread_time() - began
-    };
-    let total: Duration = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(counting)).collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().expect("counting does not panic"))
-            .sum()
-    });
-    total / threads
+        timed(|| {
+            for call in 0..calls {
+                count();
+                // Whatever can be seen from elsewhere must be in memory here: no counting in a register.
+                black_box(call);
+            }
+        })
+    })
 }
 
-fn bench(criterion: &mut Criterion, series: &str, threads: u32, count: impl Fn() + Copy + Send) {
+fn bench(criterion: &mut Criterion, series: &str, threads: u32, count: impl Fn() + Sync) {
     criterion.bench_function(series, |b| {
-        b.iter_custom(|calls| on_threads(threads, calls, count));
+        b.iter_custom(|calls| counting(threads, calls, &count));
     });
 }
 

@@ -17,7 +17,7 @@ use std::{env, io, ptr};
 
 use plimsoll::{ByteSize, MemoryManager, get_memory_manager};
 use plimsoll_peers::series::purge::{self, Purge};
-use plimsoll_peers::{Run, resident_bytes};
+use plimsoll_peers::{Run, median, resident_bytes};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
 #[global_allocator]
@@ -215,12 +215,6 @@ impl Bench {
             madvise: time_madvise(pages * PAGE_BYTES)?,
         })
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// `--rounds N`; cargo adds `--bench` when this is not run as a test.

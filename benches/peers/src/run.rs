@@ -46,6 +46,18 @@ impl Run {
             .ok_or_else(|| io::Error::other(format!("no number for {series:?}")))
     }
 
+    /// The same of a series that not every machine can measure.
+    ///
+    /// # Errors
+    /// It was recorded and can't be read.
+    pub fn recorded_if_any(&self, series: &str) -> io::Result<Option<f64>> {
+        match self.recorded(series) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn read(&self, file: &str) -> io::Result<serde_json::Value> {
         let path = self.home.join(file);
         let text = fs::read(&path).map_err(|error| {

@@ -1,5 +1,7 @@
 //! The names of what is measured: one for the bench that measures and the table that prints. They are file names too.
 
+pub mod curve;
+
 /// `usage()` and what else tells a process its memory.
 pub mod usage {
     /// `MemoryManager::usage`.
@@ -16,6 +18,14 @@ pub mod guard {
     pub const MALLOC_AND_FREE: &str = "malloc and free of 64 B";
     /// A scope at a static site.
     pub const STATIC_SITE: &str = "guard at a static site";
+    /// The same, in processor time.
+    pub const STATIC_SITE_ONE: &str = "guard at a static site, 1 thread";
+    /// The same on two threads at once, per thread.
+    pub const STATIC_SITE_TWO: &str = "guard at a static site, 2 threads";
+    /// Blocks of changing sizes, each allocated and freed.
+    pub const BLOCKS: &str = "blocks of 64 B to 64 KiB";
+    /// The same, each in a scope of its own that looks at it while it is there.
+    pub const BLOCKS_INSIDE: &str = "blocks of 64 B to 64 KiB, each in a checked scope";
     /// A scope by name.
     pub const NAMED: &str = "guard by name";
     /// A scope by call location.

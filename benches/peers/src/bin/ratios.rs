@@ -1,5 +1,5 @@
 //! The figures of one run as a table: what was measured, beside what was promised. It judges, but never fails on a figure:
-//! a clock on a shared machine is no test.
+//! a clock on a shared machine is no test. What could not be measured is left out, and a line below says so.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 use std::fmt;
@@ -7,13 +7,16 @@ use std::io;
 
 use Target::{AtLeast, AtMost, Shown};
 use plimsoll::ByteSize;
-use plimsoll_peers::Run;
-use plimsoll_peers::series::{guard, own, periodic, purge, usage};
+use plimsoll_peers::series::{curve, guard, own, periodic, purge, usage};
+use plimsoll_peers::{Allocator, Run, Table};
 
 const USAGE: Target = AtMost(1.0 / 15.0);
 const GUARD: Target = AtMost(2.0);
 /// Nanoseconds.
 const QUESTION: Target = AtMost(2.0);
+const QUESTION_INSIDE: Target = AtMost(3.0);
+/// Per thread; a shared machine takes from any two.
+const GUARDS_SIDE_BY_SIDE: Target = AtMost(1.5);
 const PERIODIC: Target = AtMost(1.5);
 /// No slower than alone, but for what a shared machine takes from any two threads; the thread-local shows how much that is.
 const SIDE_BY_SIDE: Target = AtMost(1.15);
@@ -28,10 +31,16 @@ const FIGURES: &[Figure] = &[
     ratio(guard::NAMED, guard::MALLOC_AND_FREE, GUARD),
     ratio(guard::LOCATED, guard::MALLOC_AND_FREE, GUARD),
     ratio(guard::ATTRIBUTE, guard::MALLOC_AND_FREE, GUARD),
+    ratio(
+        guard::STATIC_SITE_TWO,
+        guard::STATIC_SITE_ONE,
+        GUARDS_SIDE_BY_SIDE,
+    ),
+    ratio(guard::BLOCKS_INSIDE, guard::BLOCKS, Shown),
     time(guard::PRESSURE, QUESTION),
     time(guard::PRESSURE_GLOBAL, Shown),
     time(guard::CHECKPOINT_OUTSIDE, QUESTION),
-    time(guard::CHECKPOINT_INSIDE, Shown),
+    time(guard::CHECKPOINT_INSIDE, QUESTION_INSIDE),
     ratio(periodic::NAMED_SELDOM, periodic::THREAD_LOCAL, PERIODIC),
     ratio(periodic::NAMED_OFTEN, periodic::THREAD_LOCAL, PERIODIC),
     ratio(periodic::INLINE_SELDOM, periodic::THREAD_LOCAL, PERIODIC),
@@ -133,16 +142,20 @@ impl Figure {
             Source::Median(of) => (of.to_owned(), run.median_nanos(of)?, String::new()),
             Source::Recorded(of) => (of.to_owned(), run.recorded(of)?, String::new()),
         };
-        let (bound, verdict) = match self.target {
-            AtMost(most) => (format!("<= {}", self.unit.of(most)), judged(value <= most)),
-            AtLeast(least) => (
-                format!(">= {}", self.unit.of(least)),
-                judged(value >= least),
-            ),
-            Shown => ("-".to_owned(), "-"),
-        };
         let measured = format!("{}{detail}", self.unit.of(value));
+        let (bound, verdict) = self.target.judge(value, self.unit);
         Ok([name, measured, bound, verdict.to_owned()])
+    }
+}
+
+impl Target {
+    /// The bound, and whether `value` is within.
+    fn judge(self, value: f64, unit: Unit) -> (String, &'static str) {
+        match self {
+            AtMost(most) => (format!("<= {}", unit.of(most)), judged(value <= most)),
+            AtLeast(least) => (format!(">= {}", unit.of(least)), judged(value >= least)),
+            Shown => ("-".to_owned(), "-"),
+        }
     }
 }
 
@@ -162,23 +175,45 @@ impl Unit {
     }
 }
 
+/// What metering costs in instructions, at the sizes that were measured; or why there is nothing to judge.
+fn metering(run: &Run) -> io::Result<Result<Vec<[String; 4]>, &'static str>> {
+    let mut rows = Vec::new();
+    for &(size, most) in curve::PROMISED {
+        let of = |allocator| run.recorded_if_any(&curve::instructions(allocator, size));
+        if let (Some(metered), Some(bare)) = (of(Allocator::Metered)?, of(Allocator::Bare)?) {
+            let ratio = metered / bare;
+            let (bound, verdict) = AtMost(most).judge(ratio, Unit::Times);
+            rows.push([
+                format!("instructions of malloc and free of {size}, metered / bare"),
+                format!("{} ({metered:.1} / {bare:.1})", Unit::Times.of(ratio)),
+                bound,
+                verdict.to_owned(),
+            ]);
+        }
+    }
+    Ok(if rows.is_empty() {
+        Err("no valgrind")
+    } else if run.recorded(curve::METER_RUNS)? == 0.0 {
+        Err("no event reaches the meter, so there is nothing to judge")
+    } else {
+        Ok(rows)
+    })
+}
+
 fn main() -> io::Result<()> {
     let run = Run::current()
         .ok_or_else(|| io::Error::other("CRITERION_HOME names no run; use ci/bench"))?;
-    let header = ["figure", "measured", "target", "ok/missed"].map(str::to_owned);
-    let mut rows = vec![header];
+    let mut table = Table::new(["figure", "measured", "target", "ok/missed"]);
     for figure in FIGURES {
-        rows.push(figure.row(&run)?);
+        table.push(figure.row(&run)?);
     }
-    let widths: [usize; 4] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    rows.insert(1, widths.map(|width| "-".repeat(width)));
-    for row in &rows {
-        let mut line = String::from("|");
-        for (cell, width) in row.iter().zip(widths) {
-            line += &format!(" {cell:width$} |");
-        }
-        println!("{line}");
+    let metering = metering(&run)?;
+    for row in metering.iter().flatten() {
+        table.push(row.clone());
+    }
+    print!("{table}");
+    if let Err(reason) = metering {
+        println!("Left out: what metering costs in instructions ({reason}).");
     }
     Ok(())
 }
