@@ -124,7 +124,7 @@ fn between_polls_others_do_not_count_and_what_it_holds_stays() {
 #[test]
 fn the_drop_of_a_future_is_charged_to_it() {
     static INNER: Site = Site::new("dropped inside");
-    struct Loud(Vec<u8>);
+    struct Loud;
     impl Drop for Loud {
         fn drop(&mut self) {
             std::hint::black_box(vec![1u8; 3 << 20]);
@@ -132,7 +132,7 @@ fn the_drop_of_a_future_is_charged_to_it() {
     }
     let mut future = Box::pin(
         async {
-            let _loud = Loud(Vec::new());
+            let _loud = Loud;
             yield_once().await;
         }
         .with_memory_limit(MemoryLimit::mib(2).at(&INNER)),
@@ -243,7 +243,7 @@ fn nested_futures_fold_outwards_and_the_outer_limit_holds() {
 fn ten_thousand_futures_deep_nothing_breaks() {
     fn deep(level: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
         Box::pin(async move {
-            let kept = vec![1u8; 64];
+            let kept = Box::new([1u8; 64]);
             let below = if level == 0 {
                 0
             } else {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::*;
 use crate::bytes::ByteSize;
 use crate::meter::clock;
-use crate::sys::clock;
+use crate::sys::clock::coarse_ms;
 use crate::usage::{Bound, Limit, LimitSource, Usage};
 
 const GIB: u64 = 1 << 30;
@@ -216,12 +216,12 @@ fn as_long_as_there_is_plenty_one_reading_is_enough() {
     let (fake, pool) = open(16 * GIB);
     let readings = || fake.readings.load(Ordering::SeqCst);
     clock::advance(1);
-    let start_ms = clock::coarse_ms();
+    let start_ms = coarse_ms();
     pool.look();
     assert_eq!(readings(), 1);
     let held: Vec<_> = (0..10).map(|_| pool.try_reserve(GIB).unwrap()).collect();
     // On a machine so busy that this takes long, readings grow old.
-    let grown_old = (clock::coarse_ms() - start_ms) / 500;
+    let grown_old = (coarse_ms() - start_ms) / 500;
     assert!(readings() <= 1 + grown_old);
     assert_eq!(pool.unfilled_bytes(), 10 * GIB);
     // The slack of 512 MiB and what the clock has seen are not given away without a look.
