@@ -13,6 +13,7 @@ mod metered;
 mod site;
 mod stack;
 mod stats;
+mod terms;
 mod thread;
 
 pub use exceeded::LimitExceeded;

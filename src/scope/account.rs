@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::meter::Tab;
 use crate::scope::Site;
-use crate::scope::frame::{PUBLISH_STEP_BYTES, Terms};
+use crate::scope::frame::PUBLISH_STEP_BYTES;
+use crate::scope::terms::Terms;
 use crate::sys::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// The sum of what the threads of one scope hold. Each posts what it gained since its last posting, at its events and edges, so
@@ -28,7 +29,7 @@ pub(super) struct Account {
 const ENDED: i64 = i64::MIN;
 
 /// What a scope did before it was shared.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct SoFar {
     pub(super) peak_bytes: i64,
     pub(super) exceeded: bool,
@@ -36,23 +37,24 @@ pub(super) struct SoFar {
 }
 
 impl Account {
-    /// For a scope that did `so_far`; what it holds its frame posts.
-    pub(super) fn new(
-        site: &'static Site,
-        terms: Terms,
-        parent: Option<Arc<Account>>,
-        so_far: SoFar,
-    ) -> Self {
+    pub(super) fn new(site: &'static Site, terms: Terms, parent: Option<Arc<Account>>) -> Self {
         Account {
             site,
             terms,
             parent,
             used_bytes: AtomicI64::new(0),
-            peak_bytes: AtomicI64::new(so_far.peak_bytes),
-            exceeded: AtomicBool::new(so_far.exceeded),
-            published_bytes: AtomicI64::new(so_far.published_bytes),
+            peak_bytes: AtomicI64::new(0),
+            exceeded: AtomicBool::new(false),
+            published_bytes: AtomicI64::new(0),
             tab: OnceLock::new(),
         }
+    }
+
+    /// For a scope that did `so_far` before it was shared; what it holds its frame posts.
+    pub(super) fn take_over(&mut self, so_far: SoFar) {
+        *self.peak_bytes.get_mut() = so_far.peak_bytes;
+        *self.exceeded.get_mut() = so_far.exceeded;
+        *self.published_bytes.get_mut() = so_far.published_bytes;
     }
 
     /// Adds what a thread gained, and returns what all hold. Atomics only: runs inside the allocator.

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::scope::frame::Terms;
 use crate::scope::metered::{Metered, Outcome};
 use crate::scope::site::site_of;
+use crate::scope::terms::Terms;
 use crate::scope::{LimitExceeded, Limited, MemoryLimit, OnExceed};
 
 pin_project! {
@@ -30,7 +30,6 @@ fn metered<F: Future>(
     location: &'static Location<'static>,
 ) -> Metered<F> {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
-    site.open();
     Metered::new(site, Terms::of(limit, by_default), future)
 }
 
@@ -52,7 +51,7 @@ impl<F: Future> Future for LimitedFuture<F> {
     /// When polled after it was ready, and under [`OnExceed::Panic`] past its limit.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let on_exceed = this.metered.terms().on_exceed;
+        let on_exceed = this.metered.terms().on_exceed();
         let result = match ready!(this.metered.poll(context)) {
             Outcome::Ready(value, verdict) => match on_exceed {
                 OnExceed::Warn | OnExceed::Shadow => Ok(value),
@@ -92,7 +91,7 @@ impl<F: Future> Future for AttributedFuture<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let panics = this.metered.terms().on_exceed == OnExceed::Panic;
+        let panics = this.metered.terms().on_exceed() == OnExceed::Panic;
         match ready!(this.metered.poll(context)) {
             Outcome::Ready(_, Err(exceeded)) if panics => panic!("{exceeded}"),
             Outcome::Ready(value, _) => Poll::Ready(value),

@@ -4,11 +4,12 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use crate::meter;
-use crate::scope::frame::{Terms, Verdict};
+use crate::scope::frame::Verdict;
 use crate::scope::handle::ScopeHandle;
 use crate::scope::site::site_of;
 use crate::scope::stack::{Carried, FrameStack, Ticket, positive};
-use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site, ledger, thread};
+use crate::scope::terms::Terms;
+use crate::scope::{LimitExceeded, MemoryLimit, OnExceed, Site, thread};
 use crate::sys::counters::{self, Counts};
 use crate::sys::jemalloc;
 
@@ -64,14 +65,15 @@ pub(crate) fn enter(
     prepare: fn(),
 ) -> ScopeGuard {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
-    site.open();
     let terms = Terms::of(&limit, OnExceed::Warn);
-    if thread::frames(FrameStack::is_new) {
-        // Before anything is counted: it may allocate.
-        prepare();
-    }
-    let start = counters::now();
-    let ticket = thread::frames(|frames| frames.enter(site, terms, start.net_bytes()));
+    let (ticket, start) = thread::frames(|frames| {
+        if frames.is_idle() {
+            let start = counters::now_resolved();
+            (frames.enter_idle(site, terms, start.net_bytes()), start)
+        } else {
+            enter_closely(site, terms, prepare)
+        }
+    });
     ScopeGuard {
         ticket,
         start,
@@ -79,6 +81,18 @@ pub(crate) fn enter(
         terms,
         _on_this_thread: PhantomData,
     }
+}
+
+/// Within other scopes, or on a new thread.
+#[inline(never)]
+fn enter_closely(site: &'static Site, terms: Terms, prepare: fn()) -> (Ticket, Counts) {
+    if thread::frames(FrameStack::is_new) {
+        // Before anything is counted: it may allocate.
+        prepare();
+    }
+    let start = counters::now();
+    let ticket = thread::frames(|frames| frames.enter(site, terms, start.net_bytes()));
+    (ticket, start)
 }
 
 /// Fails when a scope around the caller, on this thread, has passed its limit and its policy is
@@ -105,7 +119,7 @@ pub(crate) fn enter(
 /// Names the outermost such scope.
 #[inline]
 pub fn checkpoint() -> Result<(), LimitExceeded> {
-    let net_bytes = counters::now().net_bytes();
+    let net_bytes = counters::now_resolved().net_bytes();
     if thread::frames(|frames| frames.is_calm(net_bytes)) {
         return Ok(());
     }
@@ -141,10 +155,10 @@ impl ScopeGuard {
     /// # Errors
     /// Says by how much.
     pub fn check(&self) -> Result<(), LimitExceeded> {
-        let now = counters::now();
+        let now = counters::now_resolved();
         let verdict = thread::frames(|frames| frames.judge(self.ticket, now.net_bytes()))
             .unwrap_or_else(|| self.judge_alone(now));
-        if verdict.exceeded && self.terms.on_exceed != OnExceed::Shadow {
+        if verdict.exceeded && self.terms.on_exceed() != OnExceed::Shadow {
             meter::start_if_unheard(self.site.location());
             Err(exceeded(self.site, self.terms, verdict))
         } else {
@@ -168,7 +182,7 @@ impl ScopeGuard {
     /// # drop(kept);
     /// ```
     pub fn handle(&self) -> ScopeHandle {
-        let net_bytes = counters::now().net_bytes();
+        let net_bytes = counters::now_resolved().net_bytes();
         match thread::frames(|frames| frames.share(self.ticket, net_bytes)) {
             Some(account) => ScopeHandle::new(account),
             None => ScopeHandle::alone(self.site, self.terms),
@@ -187,7 +201,7 @@ impl ScopeGuard {
     /// # drop(kept);
     /// ```
     pub fn finish(self) -> ScopeReport {
-        let now = counters::now();
+        let now = counters::now_resolved();
         let change = now.since(self.start);
         let (verdict, ended) = self.leave(now);
         std::mem::forget(self);
@@ -206,6 +220,7 @@ impl ScopeGuard {
     }
 
     /// Leaves the frame, whatever its place in the stack, and tells ledger and site.
+    #[cold]
     fn leave(&self, now: Counts) -> (Verdict, Option<Carried>) {
         let left = thread::frames(|frames| frames.leave(self.ticket, now.net_bytes()));
         let (verdict, ended) = match left {
@@ -220,7 +235,7 @@ impl ScopeGuard {
                 if verdict.exceeded {
                     self.site.note_crossing(self.terms, verdict.used_bytes);
                 }
-                ledger::record(self.site.line(), positive(verdict.peak_bytes));
+                self.site.count(positive(verdict.peak_bytes));
                 (verdict, None)
             }
         };
@@ -240,11 +255,18 @@ impl ScopeGuard {
         }
     }
 
-    /// Among closed scopes, past its limit, shared, or late.
+    /// Within other scopes, past its limit, shared, or late.
     #[inline(never)]
-    fn leave_loudly(&self, now: Counts) {
+    fn leave_closely(&self, now: Counts) {
+        let quietly = thread::frames(|frames| frames.leave_quietly(self.ticket, now.net_bytes()));
+        if let Some(peak_bytes) = quietly {
+            self.site.count(peak_bytes as u64);
+            return thread::at_edge();
+        }
         let (verdict, _) = self.leave(now);
-        if verdict.exceeded && self.terms.on_exceed == OnExceed::Panic && !std::thread::panicking()
+        if verdict.exceeded
+            && self.terms.on_exceed() == OnExceed::Panic
+            && !std::thread::panicking()
         {
             let exceeded = exceeded(self.site, self.terms, verdict);
             panic!("{exceeded}");
@@ -255,13 +277,14 @@ impl ScopeGuard {
 impl Drop for ScopeGuard {
     #[inline]
     fn drop(&mut self) {
-        let now = counters::now();
-        match thread::frames(|frames| frames.leave_quietly(self.ticket, now.net_bytes())) {
+        let now = counters::now_resolved();
+        match thread::frames(|frames| frames.leave_lowest(self.ticket, now.net_bytes())) {
             Some(peak_bytes) => {
-                ledger::record(self.site.line(), positive(peak_bytes));
-                thread::at_edge();
+                // Never negative: it began at 0.
+                self.site.count(peak_bytes as u64);
+                meter::at_boundary();
             }
-            None => self.leave_loudly(now),
+            None => self.leave_closely(now),
         }
     }
 }

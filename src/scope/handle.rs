@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::meter::Tab;
-use crate::scope::account::{Account, SoFar};
-use crate::scope::frame::Terms;
+use crate::scope::account::Account;
 use crate::scope::stack::Ticket;
+use crate::scope::terms::Terms;
 use crate::scope::{Site, thread};
 use crate::sys::counters;
 
@@ -57,7 +57,7 @@ impl ScopeHandle {
     /// For a scope without a frame of its own: counts what is attached, against the same limit.
     #[cold]
     pub(super) fn alone(site: &'static Site, terms: Terms) -> Self {
-        ScopeHandle::new(Arc::new(Account::new(site, terms, None, SoFar::default())))
+        ScopeHandle::new(Arc::new(Account::new(site, terms, None)))
     }
 
     /// A handle for the innermost scope that runs on this thread: a guard's, or in async code the limited future's that is being

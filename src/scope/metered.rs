@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::meter;
-use crate::scope::frame::{Terms, Verdict};
+use crate::scope::frame::Verdict;
 use crate::scope::guard::exceeded;
-use crate::scope::stack::{Carried, Ticket, stops_work};
+use crate::scope::stack::{Carried, Ticket};
+use crate::scope::terms::Terms;
 use crate::scope::{LimitExceeded, Site, thread};
 use crate::sys::counters::{self, Counts};
 
@@ -149,7 +150,7 @@ impl FutureScope {
             Some(account) => account.is_exceeded(),
             None => self.held.exceeded,
         };
-        passed && stops_work(self.terms.on_exceed)
+        passed && self.terms.stop_work()
     }
 
     fn verdict(&self) -> Verdict {

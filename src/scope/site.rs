@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::callsite::{self, CallSites};
 use crate::meter::{self, ring};
 use crate::scope::OnExceed;
-use crate::scope::frame::Terms;
 use crate::scope::ledger::{self, Line};
+use crate::scope::terms::Terms;
 use crate::sys::clock;
 use crate::sys::latest::Latest;
 use crate::sys::list::{Link, Linked, StaticList};
@@ -86,36 +86,48 @@ impl Site {
         self.shadow_total.load(Ordering::Relaxed)
     }
 
-    /// Its line in the ledger; [`Line::OTHER`] before its first scope.
+    /// Its line in the ledger; [`Line::OTHER`] before its first scope has told anything.
     #[inline]
     pub(super) fn line(&self) -> Line {
         Line::from_index(self.line.load(Ordering::Relaxed).saturating_sub(1) as u16)
     }
 
-    /// Makes sure that it has a line and is listed: a load and a compare but for its first scope.
-    #[inline]
-    pub(super) fn open(&'static self) {
+    /// It has something to tell. Atomics only: may run inside the allocator.
+    fn be_listed(&'static self) {
         if self.line.load(Ordering::Relaxed) == 0 {
-            self.open_line();
+            self.open();
         }
     }
 
-    #[cold]
-    fn open_line(&'static self) {
-        // Only who adds it opens a line, so that two threads do not use up two.
-        if SITES.add(self) {
-            let line = ledger::open_line();
-            self.line
-                .store(u32::from(line.index()) + 1, Ordering::Relaxed);
-            return;
+    /// One of its scopes has ended, and held up to `peak_bytes`.
+    #[inline]
+    pub(super) fn count(&'static self, peak_bytes: u64) {
+        let mut line = self.line.load(Ordering::Relaxed);
+        if line == 0 {
+            line = self.open();
         }
-        // Another thread is opening it at this moment; should it vanish in a fork, the scopes count under `other`.
+        ledger::record(Line::from_index(line.wrapping_sub(1) as u16), peak_bytes);
+    }
+
+    /// Makes sure that it is listed and has a line.
+    #[cold]
+    #[inline(never)]
+    fn open(&'static self) -> u32 {
+        // Only who lists it opens a line, so that two threads do not use up two.
+        if SITES.add(self) {
+            let line = u32::from(ledger::open_line().index()) + 1;
+            self.line.store(line, Ordering::Relaxed);
+            return line;
+        }
+        // Another thread is opening it at this moment; should that vanish in a fork, its scopes count under `other`.
         for _ in 0..10_000 {
-            if self.line.load(Ordering::Relaxed) != 0 {
-                return;
+            let line = self.line.load(Ordering::Relaxed);
+            if line != 0 {
+                return line;
             }
             std::hint::spin_loop();
         }
+        u32::from(Line::OTHER.index()) + 1
     }
 
     /// What its open scopes hold, to about an interval per scope.
@@ -124,7 +136,10 @@ impl Site {
     }
 
     /// An open scope holds so much more (or less) than it said before. One atomic, inside the allocator as well.
-    pub(super) fn add_current(&self, gained_bytes: i64) {
+    pub(super) fn add_current(&'static self, gained_bytes: i64) {
+        if gained_bytes > 0 {
+            self.be_listed();
+        }
         self.current_bytes
             .fetch_add(gained_bytes, Ordering::Relaxed);
     }
@@ -133,13 +148,14 @@ impl Site {
     /// wake: may run inside the allocator.
     #[cold]
     pub(super) fn note_crossing(&'static self, terms: Terms, used_bytes: i64) {
+        self.be_listed();
         self.last_crossing
             .set([clock::monotonic_ns(), terms.limit_bytes, used_bytes as u64]);
-        if terms.on_exceed == OnExceed::Shadow {
+        if terms.on_exceed() == OnExceed::Shadow {
             self.shadow_total.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if terms.wants_cleanup {
+        if terms.wants_cleanup() {
             self.wants_cleanup.store(true, Ordering::Relaxed);
         }
         // Release: whoever sees this crossing counted sees what was stored above.
@@ -304,17 +320,13 @@ mod tests {
     }
 
     fn terms(on_exceed: OnExceed, wants_cleanup: bool) -> Terms {
-        Terms {
-            limit_bytes: 10,
-            on_exceed,
-            wants_cleanup,
-        }
+        Terms::new(10, on_exceed, wants_cleanup)
     }
 
     #[test]
     fn crossings_add_up_until_they_are_told() {
         static SITE: Site = Site::new("crossings");
-        SITE.open();
+        SITE.be_listed();
         let told = || {
             let mut mine = None;
             drain_crossings(|crossing| {
@@ -337,7 +349,7 @@ mod tests {
     #[test]
     fn a_shadow_crossing_is_counted_and_not_told() {
         static SITE: Site = Site::new("shadow");
-        SITE.open();
+        SITE.be_listed();
         SITE.note_crossing(terms(OnExceed::Shadow, true), 11);
         drain_crossings(|crossing| assert!(!std::ptr::eq(crossing.site, &SITE)));
         assert_eq!((SITE.exceeded_total(), SITE.shadow_total()), (1, 1));

@@ -21,9 +21,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::scope::Site;
 use crate::scope::account::Account;
-use crate::scope::frame::{Frame, Outer, Terms, Verdict};
-use crate::scope::{OnExceed, Site, ledger};
+use crate::scope::frame::{Frame, Outer, PUBLISH_STEP_BYTES, Verdict};
+use crate::scope::terms::Terms;
 
 /// Nested scopes of different sites; deeper ones are still judged by their guards, but not at checkpoints.
 const MAX_DEPTH: usize = 32;
@@ -32,6 +33,8 @@ const NO_TRIP: i64 = i64::MAX;
 /// Every net lies above it: each event and checkpoint takes a closer look.
 const ALWAYS_TRIP: i64 = i64::MIN;
 const NO_FLOOR: i64 = i64::MIN;
+/// Stands in the depth until the first scope: a new thread then takes the long way in.
+const NEW: usize = 1 << (usize::BITS - 1);
 
 /// Which frame a guard holds; serial 0 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +43,19 @@ pub(super) struct Ticket {
 }
 
 impl Carried {
+    /// Within its limit, of no account, and small: nothing but a base and a peak.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        !self.exceeded && self.published_bytes == 0 && self.account.is_none()
+    }
+
     /// The scope has ended: its site holds nothing more for it, and keeps its peak.
-    pub(super) fn end(&self, site: &Site) {
+    pub(super) fn end(&self, site: &'static Site) {
         match &self.account {
             Some(account) => account.end(),
             None => site.add_current(-self.published_bytes),
         }
-        ledger::record(site.line(), positive(self.verdict().peak_bytes));
+        site.count(positive(self.verdict().peak_bytes));
     }
 
     /// What the scope holds, and held: with an account, by all its threads.
@@ -117,26 +126,36 @@ impl FrameStack {
             trip_bytes: Cell::new(NO_TRIP),
             floor_bytes: Cell::new(NO_FLOOR),
             high_bytes: Cell::new(0),
-            depth: Cell::new(0),
+            depth: Cell::new(NEW),
             last_serial: Cell::new(0),
             frames: [const { Frame::empty() }; MAX_DEPTH],
         }
     }
 
     #[inline]
+    fn depth(&self) -> usize {
+        self.depth.get() & !NEW
+    }
+
+    #[inline]
     fn open(&self) -> &[Frame] {
-        &self.frames[..self.depth.get().min(MAX_DEPTH)]
+        &self.frames[..self.depth().min(MAX_DEPTH)]
     }
 
     /// Whether no scope was ever opened here.
-    #[inline]
     pub(super) fn is_new(&self) -> bool {
-        self.last_serial.get() == 0
+        self.depth.get() == NEW
+    }
+
+    /// No scope is open, though there was one before.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.depth.get() == 0
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.depth.get() == 0
+        self.depth() == 0
     }
 
     /// Nothing to tell: no line was passed, and no open scope that does more than warn is past its own. What most checkpoints find.
@@ -156,19 +175,26 @@ impl FrameStack {
         }
     }
 
-    /// Opens a frame, or joins the open one of this site under the same terms. Never inline: its few arguments travel in
-    /// registers, and callers stay small enough for the thread-local's access to be inlined.
-    #[inline(never)]
+    /// Opens the lowest frame of an idle stack: the short way in.
+    #[inline(always)]
+    pub(super) fn enter_idle(&self, site: &'static Site, terms: Terms, net_bytes: i64) -> Ticket {
+        let serial = self.last_serial.get() + 1;
+        self.last_serial.set(serial);
+        self.frames[0].open(serial, site, terms, net_bytes);
+        self.high_bytes.set(net_bytes);
+        self.trip_bytes.set(first_line_bytes(terms, net_bytes));
+        self.depth.set(1);
+        Ticket::of(serial)
+    }
+
+    /// Opens a frame, or joins the open one of this site under the same terms.
     pub(super) fn enter(&self, site: &'static Site, terms: Terms, net_bytes: i64) -> Ticket {
-        if self.depth.get() > 0
-            && let Some(ticket) = self.join(site, terms)
-        {
+        if let Some(ticket) = self.join(site, terms) {
             return ticket;
         }
         match self.push(site, terms, net_bytes) {
             Some(frame) => {
-                frame.peak_bytes.set(0);
-                self.lower_trip(frame.line_bytes());
+                self.lower_trip(first_line_bytes(terms, net_bytes));
                 frame.ticket()
             }
             None => Ticket::NONE,
@@ -193,7 +219,6 @@ impl FrameStack {
             self.find_lines();
         } else {
             self.lower_trip(frame.line_bytes());
-            self.raise_floor(frame.floor_bytes());
         }
         frame.ticket()
     }
@@ -207,25 +232,24 @@ impl FrameStack {
         let Some(frame) = self.push(account.site, account.terms, net_bytes) else {
             return Ticket::NONE;
         };
-        frame.peak_bytes.set(0);
-        frame.share(Arc::clone(account));
+        frame.share(Arc::clone(account), 0);
         self.find_lines();
         frame.ticket()
     }
 
-    /// The next free frame, open, at `base_bytes`, with a new serial; its peak is the caller's to set.
+    /// The next free frame, open, at `base_bytes`, with a new serial.
     #[inline]
     fn push(&self, site: &'static Site, terms: Terms, base_bytes: i64) -> Option<&Frame> {
-        let depth = self.depth.get();
+        let depth = self.depth();
         let frame = self.frames.get(depth)?;
         let serial = self.last_serial.get() + 1;
         self.last_serial.set(serial);
         let outer = Outer {
             high_bytes: self.high_bytes.get(),
             trip_bytes: self.trip_bytes.get(),
-            floor_bytes: self.floor_bytes.get(),
         };
-        frame.open(serial, site, terms, base_bytes, outer);
+        frame.open(serial, site, terms, base_bytes);
+        frame.outer.set(outer);
         self.high_bytes.set(base_bytes);
         self.depth.set(depth + 1);
         Some(frame)
@@ -236,21 +260,14 @@ impl FrameStack {
         self.trip_bytes.set(self.trip_bytes.get().min(line_bytes));
     }
 
-    #[inline]
-    fn raise_floor(&self, floor_bytes: i64) {
-        self.floor_bytes
-            .set(self.floor_bytes.get().max(floor_bytes));
-    }
-
     /// Joins the open frame of `site` under the same terms: recursion.
-    #[inline(never)]
     fn join(&self, site: &'static Site, terms: Terms) -> Option<Ticket> {
         let frame = self
             .open()
             .iter()
             .rev()
             .find(|frame| !frame.is_closed() && frame.can_be_joined(site, terms))?;
-        frame.entries.set(frame.entries.get().saturating_add(1));
+        frame.enter_again();
         Some(frame.ticket())
     }
 
@@ -263,7 +280,7 @@ impl FrameStack {
     /// The frame of a guard that outlived the lowest scope, unless another scope has its place by now.
     #[cold]
     fn orphan(&self, ticket: Ticket) -> Option<&Frame> {
-        self.frames[self.depth.get().min(MAX_DEPTH)..]
+        self.frames[self.depth().min(MAX_DEPTH)..]
             .iter()
             .find(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
             .filter(|_| ticket != Ticket::NONE)
@@ -292,7 +309,6 @@ impl FrameStack {
             let outer = frame.outer.get();
             frame.outer.set(Outer {
                 trip_bytes,
-                floor_bytes,
                 ..outer
             });
             if frame.is_closed() {
@@ -317,7 +333,7 @@ impl FrameStack {
             Some(position) => Some(self.frames[position].verdict(net_bytes)),
             None => {
                 let frame = self.orphan(ticket)?;
-                frame.settle(net_bytes, net_bytes);
+                frame.judge(net_bytes, net_bytes);
                 Some(frame.verdict(net_bytes))
             }
         }
@@ -337,17 +353,31 @@ impl FrameStack {
         ))
     }
 
-    /// Ends the top scope, if that is the ticket's and has nothing to tell: what most exits are. Returns its peak. Else does
+    /// Ends the only open scope, if that is the ticket's and has nothing to tell: the short way out. Returns its peak. Else does
     /// nothing.
-    #[inline]
+    #[inline(always)]
+    pub(super) fn leave_lowest(&self, ticket: Ticket, net_bytes: i64) -> Option<i64> {
+        let lowest = &self.frames[0];
+        let high_bytes = self.high_bytes.get().max(net_bytes);
+        let is_quiet = self.depth.get() == 1
+            && lowest.serial.get() == ticket.serial
+            && lowest.is_plain()
+            && self.is_calm(high_bytes);
+        is_quiet.then(|| {
+            self.depth.set(0);
+            self.trip_bytes.set(NO_TRIP);
+            lowest.peak_at(high_bytes)
+        })
+    }
+
+    /// Ends the top scope, if that is the ticket's and has nothing to tell. Returns its peak. Else does nothing.
     pub(super) fn leave_quietly(&self, ticket: Ticket, net_bytes: i64) -> Option<i64> {
-        let position = self.depth.get().wrapping_sub(1);
+        let position = self.depth().wrapping_sub(1);
         let top = self.frames.get(position)?;
-        let is_quiet = top.serial.get() == ticket.serial
-            && top.is_plain()
-            && top.published_bytes.get() == 0
-            && self.is_calm(self.high_bytes.get().max(net_bytes));
-        is_quiet.then(|| self.pop(position, net_bytes))
+        let high_bytes = self.high_bytes.get().max(net_bytes);
+        let is_quiet =
+            top.serial.get() == ticket.serial && top.is_plain() && self.is_calm(high_bytes);
+        is_quiet.then(|| self.pop(position, top, high_bytes))
     }
 
     /// Suspends the top scope, if that is the ticket's and has nothing to tell: what most polls end with. Else does nothing.
@@ -358,38 +388,38 @@ impl FrameStack {
         carried: &mut Carried,
         net_bytes: i64,
     ) -> bool {
-        let position = self.depth.get().wrapping_sub(1);
+        let position = self.depth().wrapping_sub(1);
         let Some(top) = self.frames.get(position) else {
             return false;
         };
+        let high_bytes = self.high_bytes.get().max(net_bytes);
         let is_quiet = top.serial.get() == ticket.serial
-            && top.is_plain()
-            && self.is_calm(self.high_bytes.get().max(net_bytes))
+            && top.is_plain_or_told()
+            && self.is_calm(high_bytes)
             && net_bytes >= self.floor_bytes.get();
         if is_quiet {
             carried.used_bytes = net_bytes.wrapping_sub(top.base_bytes.get());
-            carried.published_bytes = top.published_bytes.get();
-            carried.peak_bytes = self.pop(position, net_bytes);
+            carried.published_bytes = top.published_bytes();
+            carried.peak_bytes = self.pop(position, top, high_bytes);
+            if carried.published_bytes != 0 {
+                self.find_lines();
+            }
         }
         is_quiet
     }
 
     /// Pops the top frame, which is at `position`, and folds its high outwards. Returns its peak.
     #[inline]
-    fn pop(&self, position: usize, net_bytes: i64) -> i64 {
-        let top = &self.frames[position];
-        let high_bytes = self.high_bytes.get().max(net_bytes);
-        let peak_bytes = high_bytes.wrapping_sub(top.base_bytes.get());
-        let outer = top.outer.get();
-        self.high_bytes.set(high_bytes.max(outer.high_bytes));
-        self.trip_bytes.set(outer.trip_bytes);
-        self.floor_bytes.set(outer.floor_bytes);
-        self.depth.set(position);
-        // What was closed below it while it was open goes as well.
-        if position > 0 && self.frames[position - 1].is_closed() {
-            self.pop_closed(false);
+    fn pop(&self, position: usize, top: &Frame, high_bytes: i64) -> i64 {
+        if position == 0 {
+            self.trip_bytes.set(NO_TRIP);
+        } else {
+            let outer = top.outer.get();
+            self.high_bytes.set(high_bytes.max(outer.high_bytes));
+            self.trip_bytes.set(outer.trip_bytes);
         }
-        peak_bytes.max(top.peak_bytes.get())
+        self.depth.set(position);
+        top.peak_at(high_bytes)
     }
 
     /// Settles all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
@@ -400,16 +430,16 @@ impl FrameStack {
             Some(position) => &self.frames[position],
             None => self.orphan(ticket)?,
         };
-        let entries = frame.entries.get().saturating_sub(1);
-        frame.entries.set(entries);
-        if entries > 0 {
+        if !frame.give_up_entry() {
             return Some(Left {
                 verdict,
                 ended: None,
             });
         }
         let ended = frame.carry_out(verdict);
-        self.pop_closed(position == Some(0));
+        if let Some(position) = position {
+            self.pop_closed(position);
+        }
         Some(Left {
             verdict,
             ended: Some(ended),
@@ -444,11 +474,17 @@ impl FrameStack {
         innermost
     }
 
-    fn pop_closed(&self, lowest: bool) {
+    /// After the frame at `position` was closed: pops it if it is on top, with every closed one below; the lowest takes all along.
+    fn pop_closed(&self, position: usize) {
         let mut high_bytes = self.high_bytes.get();
-        while let Some(top) = self.depth.get().checked_sub(1) {
+        while let Some(top) = self.depth().checked_sub(1) {
             let frame = &self.frames[top];
-            if !(frame.is_closed() || lowest) {
+            if position == 0 {
+                frame.fall_silent();
+            } else if !frame.is_closed() {
+                if let Some(above) = self.frames[..=top].get(position + 1) {
+                    above.stands_above_closed();
+                }
                 break;
             }
             high_bytes = high_bytes.max(frame.outer.get().high_bytes);
@@ -459,18 +495,19 @@ impl FrameStack {
     }
 }
 
+/// Where a scope that holds nothing yet wants to be looked at: at its limit, or at the step at which its site is told. No sum of a
+/// net and a step overflows.
+#[inline]
+fn first_line_bytes(terms: Terms, net_bytes: i64) -> i64 {
+    net_bytes.wrapping_add(terms.limit_bytes.min(PUBLISH_STEP_BYTES as u64) as i64)
+}
+
 /// What [`FrameStack::leave`] found.
 #[derive(Debug)]
 pub(super) struct Left {
     pub(super) verdict: Verdict,
     /// What the scope takes along, when this was its last entry.
     pub(super) ended: Option<Carried>,
-}
-
-/// Whether a scope under `on_exceed` that passed its limit ends the work at checkpoints and poll boundaries.
-#[inline]
-pub(super) fn stops_work(on_exceed: OnExceed) -> bool {
-    matches!(on_exceed, OnExceed::Error | OnExceed::Panic)
 }
 
 #[cfg(test)]

@@ -48,30 +48,37 @@ impl Pointers {
 
 thread_local! {
     // Without a destructor, so that guards work in the destructors of other thread-locals.
-    static POINTERS: Cell<Pointers> =
-        const { Cell::new(Pointers { allocated: ptr::null(), freed: ptr::null() }) };
+    static POINTERS: Cell<Pointers> = const { Cell::new(Pointers::STILL) };
 }
 
 /// This thread's counters, or zeros that never move when jemalloc is not the global allocator.
 #[inline]
 pub(crate) fn now() -> Counts {
-    POINTERS.with(|cell| {
-        let mut pointers = cell.get();
-        if pointers.allocated.is_null() {
-            pointers = resolve(cell);
+    if POINTERS.with(|cell| ptr::eq(cell.get().allocated, &raw const STILL)) {
+        resolve();
+    }
+    now_resolved()
+}
+
+/// As [`now`], on a thread where that was called before; zeros where it was not. Two loads less, for guards and checkpoints.
+#[inline]
+pub(crate) fn now_resolved() -> Counts {
+    let pointers = if RECORD_OUTLIVES_DESTRUCTORS {
+        POINTERS.get()
+    } else {
+        super::jemalloc::thread_pointers()
+    };
+    // SAFETY:
+    // - Both pointers are either `STILL` or came from jemalloc for this very thread (the cell is thread-local). They are
+    //   kept only where jemalloc's record of the thread lives as long as the thread, and are fresh elsewhere.
+    // - Only this thread writes the counters, so there is no race; volatile, because the allocator writes behind the
+    //   compiler's back.
+    unsafe {
+        Counts {
+            allocated_bytes: ptr::read_volatile(pointers.allocated),
+            freed_bytes: ptr::read_volatile(pointers.freed),
         }
-        // SAFETY:
-        // - Both pointers are either `STILL` or came from jemalloc for this very thread (the cell is thread-local). They are
-        //   kept only where jemalloc's record of the thread lives as long as the thread, and are fresh elsewhere.
-        // - Only this thread writes the counters, so there is no race; volatile, because the allocator writes behind the
-        //   compiler's back.
-        unsafe {
-            Counts {
-                allocated_bytes: ptr::read_volatile(pointers.allocated),
-                freed_bytes: ptr::read_volatile(pointers.freed),
-            }
-        }
-    })
+    }
 }
 
 /// Where jemalloc keeps its record of a thread in static TLS. Elsewhere (macOS, Windows) it frees the record when the thread
@@ -80,10 +87,8 @@ const RECORD_OUTLIVES_DESTRUCTORS: bool = cfg!(all(unix, not(target_vendor = "ap
 
 #[cold]
 #[inline(never)]
-fn resolve(cell: &Cell<Pointers>) -> Pointers {
-    let pointers = super::jemalloc::thread_pointers();
+fn resolve() {
     if RECORD_OUTLIVES_DESTRUCTORS {
-        cell.set(pointers);
+        POINTERS.set(super::jemalloc::thread_pointers());
     }
-    pointers
 }

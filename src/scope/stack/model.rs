@@ -6,8 +6,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::scope::OnExceed;
 use crate::scope::account::Account;
-use crate::scope::frame::Terms;
+use crate::scope::terms::Terms;
 
 const THREADS: usize = 2;
 const LIMITS: [u64; 4] = [0, 50, 1000, 1 << 40];
@@ -109,11 +110,7 @@ impl World {
     }
 
     fn new_scope(&mut self, limit_bytes: u64) -> usize {
-        let terms = Terms {
-            limit_bytes,
-            on_exceed: OnExceed::Error,
-            wants_cleanup: false,
-        };
+        let terms = Terms::new(limit_bytes, OnExceed::Error, false);
         self.scopes.push(Known {
             terms,
             held: 0,
@@ -205,7 +202,13 @@ impl World {
                 }
                 let of = self.new_scope(LIMITS[limit]);
                 let net = self.nets[thread];
-                let ticket = self.stacks[thread].enter(self.sites[of], self.scopes[of].terms, net);
+                let (site, terms) = (self.sites[of], self.scopes[of].terms);
+                let stack = &self.stacks[thread];
+                let ticket = if stack.is_idle() {
+                    stack.enter_idle(site, terms, net)
+                } else {
+                    stack.enter(site, terms, net)
+                };
                 self.push(thread, of, ticket, 0, Kind::Guard);
             }
             Step::Leave(n) => {
@@ -215,11 +218,11 @@ impl World {
                 let open = self.open[thread][at].clone();
                 let is_top = at + 1 == self.open[thread].len();
                 let net = self.nets[thread];
-                let quiet = if is_top {
-                    self.stacks[thread].leave_quietly(open.ticket, net)
-                } else {
-                    None
-                };
+                let stack = &self.stacks[thread];
+                let quiet = stack
+                    .leave_lowest(open.ticket, net)
+                    .or_else(|| stack.leave_quietly(open.ticket, net));
+                assert!(is_top || quiet.is_none(), "only the top can go quietly");
                 if let Some(peak) = quiet {
                     self.observe(thread);
                     let known = &self.scopes[open.of];

@@ -1,7 +1,7 @@
 //! The stack against hand-made nets: what counts, what is latched, and every way to leave out of order.
 
 use super::*;
-use crate::scope::MemoryLimit;
+use crate::scope::{MemoryLimit, OnExceed};
 
 static A: Site = Site::new("a");
 static B: Site = Site::new("b");
