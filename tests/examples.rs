@@ -62,6 +62,37 @@ fn limits_stop_what_is_too_big() {
 }
 
 #[test]
+fn a_runaway_request_is_stopped_and_its_neighbours_go_on() {
+    assert_in_order(
+        &run("runaway"),
+        &[
+            "request 0: 8 pages",
+            "request 1: 8 pages",
+            "request 2: stopped, request (",
+            "passed its memory limit of 4.0 MiB",
+            "request 3: 8 pages",
+            "by attribute: Some(8) pages",
+            "by attribute: stopped true",
+            "request: 4 calls, 1 exceeded, up to 4",
+        ],
+    );
+}
+
+#[test]
+fn work_that_fans_out_counts_in_the_scope_that_asked() {
+    assert_in_order(
+        &run("fan_out"),
+        &[
+            "4 parts: Ok(4)",
+            "64 parts: Err(\"in parallel",
+            "request of 2 MiB: 3145728 bytes",
+            "request of 20 MiB: request (",
+            "passed its memory limit of 8.0 MiB",
+        ],
+    );
+}
+
+#[test]
 fn hooks_are_told_apart() {
     let text = run("hooks");
     assert_in_order(
