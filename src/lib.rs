@@ -38,6 +38,10 @@ pub use scope::{
 pub use sys::Jemalloc;
 pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
 
+/// What a scope counts.
+#[doc = include_str!("scopes.md")]
+pub mod _scopes {}
+
 /// What the attributes expand to. Not for direct use; may change in any release.
 #[doc(hidden)]
 pub mod __private {
