@@ -90,10 +90,12 @@ impl Belfry {
     pub(crate) fn stand_sentry(&self) -> bool {
         const FOR_EVER: Duration = Duration::from_secs(3600);
         loop {
+            // Acquire: whoever sees `INSTALLED` sees the bell.
+            let unheard = self.unheard.load(Ordering::Acquire);
             if self.installed().is_some() {
                 return false;
             }
-            if self.has_unheard() {
+            if unheard != 0 {
                 return true;
             }
             futex::sleep(&self.unheard, 0, FOR_EVER);
