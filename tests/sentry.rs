@@ -105,20 +105,6 @@ fn nobody_makes_a_manager_before_something_is_rung() {
 }
 
 #[test]
-fn with_a_manager_there_is_no_sentry() {
-    if !alone("with_a_manager_there_is_no_sentry") {
-        return;
-    }
-    plimsoll::get_memory_manager();
-    drop(MemoryLimit::mib(1).enter());
-    // A thread has its name from its first moment on, or little later: whoever is counted is known.
-    wait_until("threads that all have their names", || {
-        let named = threads("plimsoll-worker").len() + threads("plimsoll-runner").len();
-        threads("plimsoll-sentry").is_empty() && named >= 1
-    });
-}
-
-#[test]
 fn in_a_forked_child_the_edge_of_the_scope_makes_the_manager() {
     if !alone("in_a_forked_child_the_edge_of_the_scope_makes_the_manager") {
         return;
@@ -156,6 +142,28 @@ fn in_a_child_of_a_process_with_a_manager_the_edge_starts_its_threads() {
         let scope = MemoryLimit::mib(1).at(&SITE).enter();
         let kept = grow();
         assert!(SITE.exceeded_total() == 1 && !has_manager());
+        drop(scope);
+        wait_until("its warning", || !log.lines("the child's").is_empty());
+        drop(kept);
+        0
+    });
+    assert_eq!(status, 0);
+}
+
+/// The child knows nothing of the thread that makes the manager in its parent, and makes its own.
+#[test]
+fn a_child_forked_while_the_first_manager_is_made_makes_its_own() {
+    if !alone("a_child_forked_while_the_first_manager_is_made_makes_its_own") {
+        return;
+    }
+    static SITE: Site = Site::new("the child's");
+    let log = log();
+    // Not told about, so that no logger of the parent is at work when it forks; what it rings for is the counter.
+    let counter = plimsoll::PeriodicCleanup::every(1);
+    counter.tick();
+    let status = fork(|| {
+        let scope = MemoryLimit::mib(1).at(&SITE).enter();
+        let kept = grow();
         drop(scope);
         wait_until("its warning", || !log.lines("the child's").is_empty());
         drop(kept);
