@@ -1,19 +1,23 @@
 //! What runs on everybody's threads: jemalloc's events, the heap line, the bell that calls the worker, the tabs that reservations are
 //! spent by, the clock that counts bytes, and the boundary at which a thread cache is flushed.
 
+mod belfry;
 mod bell;
 pub(crate) mod clock;
 mod events;
 mod heap_line;
+mod installed;
+mod line;
 mod tab;
 mod thread_cache;
 
-pub(crate) use bell::{
-    Bell, install, is_installed, ring, ring_from_event, ring_installed, set_starter, stand_sentry,
-    start_if_unheard,
-};
+pub(crate) use bell::{Bell, ring};
 pub(crate) use events::{DEFAULT_INTERVAL_BYTES, Events, events, install_events};
 pub(crate) use heap_line::{arm_heap_line, at_event, disarm_heap_line};
+pub(crate) use installed::{
+    install, is_installed, is_listened_to, ring_from_event, ring_installed, set_starter,
+    stand_sentry, start_if_unheard,
+};
 pub(crate) use tab::{Outstanding, Tab};
 pub use thread_cache::thread_idle;
 pub(crate) use thread_cache::{at_boundary, purge_has_run};

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod counters;
 pub(crate) mod figures;
 pub(crate) mod fork;
+pub(crate) mod futex;
 #[cfg(feature = "jemalloc")]
 pub(crate) mod jemalloc;
 #[cfg(not(feature = "jemalloc"))]

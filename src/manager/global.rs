@@ -100,6 +100,8 @@ pub(super) fn stand_sentry() {
 /// thread, and once per process.
 pub(super) fn start_listener(by: &'static Location<'static>) {
     static STARTED_IN: AtomicU64 = AtomicU64::new(0);
+    // Before there is a manager: a fork while the first one is being made leaves the child to make its own.
+    fork::watch();
     let generation = fork::generation() + 1;
     if STARTED_IN.swap(generation, Ordering::AcqRel) == generation {
         return;

@@ -65,7 +65,7 @@ impl Threads {
         {
             *worker = Some(thread);
             self.has_worker.store(true, Ordering::Release);
-            shared.bell.is_listened_to();
+            meter::is_listened_to(&shared.bell);
         }
     }
 }

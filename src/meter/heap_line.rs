@@ -9,17 +9,16 @@
 //! what was allocated before anybody counted and by the unsettled rest of every thread that ended.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::meter::bell::{self, ring};
-use crate::meter::clock;
+use crate::meter::bell::ring;
+use crate::meter::line::Line;
+use crate::meter::{clock, installed};
 use crate::sys::jemalloc;
 
 /// A thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several allocations.
 const LOOK_EVERY_BYTES: u64 = 1 << 20;
-const DISARMED: u64 = u64::MAX;
 
-static LINE_BYTES: AtomicU64 = AtomicU64::new(DISARMED);
+static LINE: Line = Line::disarmed();
 
 thread_local! {
     // Without a destructor, so that the allocator may call back at any time of a thread's life.
@@ -39,12 +38,12 @@ struct Marks {
 
 /// From now on an active heap of more than `bytes` rings the installed manager's bell, once.
 pub(crate) fn arm_heap_line(bytes: u64) {
-    LINE_BYTES.store(bytes, Ordering::Relaxed);
+    LINE.arm(bytes);
 }
 
 /// The line has been passed already: the ticks watch from here.
 pub(crate) fn disarm_heap_line() {
-    arm_heap_line(DISARMED);
+    LINE.disarm();
 }
 
 /// A thread's event, at so many bytes that it has allocated in its life: advances the allocation clock, and looks at the heap if that
@@ -70,15 +69,7 @@ pub(crate) fn at_event(allocated_bytes: u64) {
 }
 
 fn look() {
-    let line = LINE_BYTES.load(Ordering::Relaxed);
-    if line == DISARMED {
-        return;
-    }
-    if jemalloc::active_bytes().is_some_and(|active| active > line)
-        && LINE_BYTES
-            .compare_exchange(line, DISARMED, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    {
-        bell::ring_from_event(ring::HEAP_LINE);
+    if LINE.passed(jemalloc::active_bytes) {
+        installed::ring_from_event(ring::HEAP_LINE);
     }
 }

@@ -1,12 +1,12 @@
 //! [`Account`]: what several threads hold for one scope.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::meter::Tab;
 use crate::scope::Site;
 use crate::scope::frame::PUBLISH_STEP_BYTES;
 use crate::scope::terms::Terms;
-use crate::sys::atomic::{AtomicBool, AtomicI64, Ordering};
+use crate::sys::atomic::{AtomicBool, AtomicI64, OnceLock, Ordering};
 
 /// The sum of what the threads of one scope hold. Each posts what it gained since its last posting, at its events and edges, so
 /// the sum lags by at most an interval per thread.
@@ -52,9 +52,9 @@ impl Account {
 
     /// For a scope that did `so_far` before it was shared; what it holds its frame posts.
     pub(super) fn take_over(&mut self, so_far: SoFar) {
-        *self.peak_bytes.get_mut() = so_far.peak_bytes;
-        *self.exceeded.get_mut() = so_far.exceeded;
-        *self.published_bytes.get_mut() = so_far.published_bytes;
+        self.peak_bytes = AtomicI64::new(so_far.peak_bytes);
+        self.exceeded = AtomicBool::new(so_far.exceeded);
+        self.published_bytes = AtomicI64::new(so_far.published_bytes);
     }
 
     /// Adds what a thread gained, and returns what all hold. Atomics only: runs inside the allocator.
@@ -78,22 +78,34 @@ impl Account {
                 self.site.note_crossing(self.terms, used_bytes);
             }
         }
-        self.publish(used_bytes);
+        self.publish();
         used_bytes
     }
 
-    /// Tells the site what the scope holds, if that has changed by a step. One of two that come at once does it.
-    fn publish(&self, used_bytes: i64) {
-        let told_bytes = self.published_bytes.load(Ordering::Relaxed);
-        let held_bytes = used_bytes.max(0);
-        if told_bytes != ENDED
-            && (held_bytes - told_bytes).abs() >= PUBLISH_STEP_BYTES
-            && self
-                .published_bytes
-                .compare_exchange(told_bytes, held_bytes, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
-            self.site.add_current(held_bytes - told_bytes);
+    /// Tells the site what the scope holds, if that has changed by a step.
+    ///
+    /// Several may tell at once, each with a sum that is out of date. The last to write what was told has seen the postings of all
+    /// who wrote before it, and looks once more after writing: so what stays is right to a step.
+    fn publish(&self) {
+        // Read by a write, even when it stays the same: that is what the others' postings are ordered by.
+        let mut told_bytes = self.published_bytes.fetch_add(0, Ordering::AcqRel);
+        loop {
+            let held_bytes = self.used_bytes().max(0);
+            if told_bytes == ENDED || (held_bytes - told_bytes).abs() < PUBLISH_STEP_BYTES {
+                return;
+            }
+            match self.published_bytes.compare_exchange(
+                told_bytes,
+                held_bytes,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => {
+                    self.site.add_current(held_bytes - told_bytes);
+                    told_bytes = held_bytes;
+                }
+                Err(now) => told_bytes = now,
+            }
         }
     }
 

@@ -347,6 +347,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_of_a_crossing_is_of_one_crossing() {
+        static SITE: Site = Site::new("together");
+        assert_eq!(SITE.last_crossing(), None);
+        let cross = |n: u64| {
+            SITE.note_crossing(Terms::new(n, OnExceed::Shadow, false), 2 * n as i64);
+        };
+        std::thread::scope(|scope| {
+            for writer in 0..2 {
+                scope.spawn(move || (0..20_000).for_each(|n| cross(2 * n + writer)));
+            }
+            for _ in 0..20_000 {
+                if let Some(crossing) = SITE.last_crossing() {
+                    assert_eq!(crossing.used_bytes, 2 * crossing.limit_bytes);
+                }
+            }
+        });
+        cross(50_000);
+        assert_eq!(SITE.last_crossing().unwrap().limit_bytes, 50_000);
+    }
+
+    #[test]
     fn a_shadow_crossing_is_counted_and_not_told() {
         static SITE: Site = Site::new("shadow");
         SITE.be_listed();

@@ -14,8 +14,8 @@ pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Makes forks count from now on; called by whatever keeps per-process state.
-fn watch() {
+/// Makes forks count from now on; called by whatever keeps per-process state. Not for use inside the allocator.
+pub(crate) fn watch() {
     #[cfg(unix)]
     {
         static WATCHED: std::sync::Once = std::sync::Once::new();

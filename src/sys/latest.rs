@@ -65,30 +65,3 @@ impl<const N: usize> Latest<N> {
         None
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_belongs_together_stays_together() {
-        static LATEST: Latest<2> = Latest::new([const { AtomicU64::new(0) }; 2]);
-        assert_eq!(LATEST.get(), None);
-        std::thread::scope(|scope| {
-            for writer in 0..2 {
-                scope.spawn(move || {
-                    for n in 0..20_000 {
-                        LATEST.set([n * 2 + writer, n * 4 + writer * 2]);
-                    }
-                });
-            }
-            for _ in 0..20_000 {
-                if let Some([a, b]) = LATEST.get() {
-                    assert_eq!(b, a * 2);
-                }
-            }
-        });
-        assert!(LATEST.set([1, 2]));
-        assert_eq!(LATEST.get(), Some([1, 2]));
-    }
-}
