@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use plimsoll::{ByteSize, CleanupFn, MemoryManager, Reservation, ReserveError, Reserving};
+use plimsoll::{
+    ByteSize, CleanupFn, MemoryLimit, MemoryManager, Reservation, ReserveError, Reserving,
+};
 use support::wait_until;
 
 #[global_allocator]
@@ -83,6 +85,34 @@ fn memory_in_use_is_no_room() {
     wait_until("the kernel has it back", || {
         manager.try_reserve(ByteSize::bytes(most)).is_ok()
     });
+}
+
+#[test]
+fn a_scope_that_frees_what_others_allocated_never_counts_more_than_it_reserved() {
+    let _alone = alone();
+    let manager = manager();
+    let reservation = manager.try_reserve(ByteSize::mib(64)).unwrap();
+    let unfilled = || {
+        let bytes = reservation.unfilled_bytes();
+        assert_eq!(manager.stats().reserved_unfilled_bytes, bytes);
+        bytes
+    };
+    let messages: Vec<_> = (0..100).map(|_| vec![1u8; MIB as usize]).collect();
+    let scope = MemoryLimit::mib(64).named("consumer").enter();
+    assert!(reservation.spend_in(&scope.handle()));
+    for message in messages {
+        drop(message);
+        scope.check().unwrap();
+        assert!(unfilled() <= 64 * MIB);
+    }
+    assert_eq!(unfilled(), 64 * MIB, "it holds nothing, and not less");
+    let own = vec![1u8; 16 * MIB as usize];
+    scope.check().unwrap();
+    // The list of the messages was freed since the last look.
+    assert!(unfilled() < 49 * MIB, "what it frees leaves no credit");
+    drop(own);
+    drop(scope);
+    assert_eq!(unfilled(), 64 * MIB);
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl<F: Future> WithMemoryLimit for F {}
 
 impl Reservation {
     /// Has `scope` spend this reservation: what the scope comes to hold from now on, on all its threads, is taken from what was
-    /// promised, so that it is not counted twice. What ended scopes have left behind stays taken.
+    /// promised, so that it is not counted twice. What ended scopes have left behind stays taken, and so does what somebody
+    /// outside of the scopes frees. What the scopes free and others allocated comes off what they hold, down to nothing.
     ///
     /// A scope spends one reservation; `false` when it spends another already. Several scopes may spend the same.
     ///

@@ -11,8 +11,8 @@ use crate::reserve::{Pool, ReserveError};
 ///
 /// It does not allocate and does not stop anybody from allocating: it is an entry in the books, which says that this much
 /// of the headroom is spoken for, and which other reservations respect. What the scopes that spend it hold comes off the
-/// entry, because it is in the readings of memory by then: outstanding is reserved minus filled, and never below zero.
-/// Memory that is allocated and not touched yet is in no reading, and filled all the same.
+/// entry, because it is in the readings of memory by then: outstanding is reserved minus filled, never below zero and never
+/// more than was reserved. Memory that is allocated and not touched yet is in no reading, and filled all the same.
 ///
 /// In a forked child the reservations of the parent can be dropped, shrunk and split, and count for nothing.
 ///
@@ -33,7 +33,6 @@ use crate::reserve::{Pool, ReserveError};
 pub struct Reservation {
     pool: Arc<Pool>,
     tab: Arc<Tab>,
-    bytes: u64,
 }
 
 impl Reservation {
@@ -44,7 +43,6 @@ impl Reservation {
         Reservation {
             tab: Arc::new(Tab::claimed(pool.outstanding(), bytes)),
             pool: Arc::clone(pool),
-            bytes,
         }
     }
 
@@ -57,11 +55,13 @@ impl Reservation {
     /// # Ok::<(), plimsoll::ReserveError>(())
     /// ```
     pub fn reserved_bytes(&self) -> u64 {
-        self.bytes
+        self.tab.reserved_bytes()
     }
 
-    /// How much of it no scope has filled, which is what counts against headroom. Can pass what is reserved when the scopes
-    /// freed more than they allocated.
+    /// How much of it no scope has filled, which is what counts against headroom.
+    ///
+    /// At most what is reserved: scopes that free what others allocated hold nothing, and not less. The other way round, what
+    /// a scope allocated and somebody outside of it frees stays filled, and is not promised again.
     ///
     /// ```
     /// # use plimsoll::{ByteSize, get_memory_manager};
@@ -70,7 +70,7 @@ impl Reservation {
     /// # Ok::<(), plimsoll::ReserveError>(())
     /// ```
     pub fn unfilled_bytes(&self) -> u64 {
-        self.tab.unfilled_bytes().max(0) as u64
+        self.tab.unfilled_bytes()
     }
 
     /// Reserves `more`. Does not wait: whoever holds a part and waits for the rest can wait for somebody who does the same.
@@ -90,7 +90,6 @@ impl Reservation {
         self.pool.claim_here(bytes)?;
         self.tab.grow_claimed(bytes);
         self.pool.reserved(bytes);
-        self.bytes += bytes;
         Ok(())
     }
 
@@ -104,9 +103,7 @@ impl Reservation {
     /// # Ok::<(), plimsoll::ReserveError>(())
     /// ```
     pub fn shrink(&mut self, less: ByteSize) {
-        let bytes = less.as_u64().min(self.bytes);
-        self.bytes -= bytes;
-        self.tab.shrink(bytes);
+        let bytes = self.tab.shrink(less.as_u64());
         self.pool.given_back(bytes);
     }
 
@@ -125,19 +122,16 @@ impl Reservation {
     /// When less than `part` is unfilled: what scopes hold stays on the entry that they fill.
     pub fn split(&mut self, part: ByteSize) -> Result<Reservation, ReserveError> {
         let bytes = part.as_u64();
-        let tab = (bytes <= self.bytes)
-            .then(|| self.tab.split(bytes))
-            .flatten()
-            .ok_or_else(|| ReserveError::AlreadyFilled {
+        match self.tab.split(bytes) {
+            Some(tab) => Ok(Reservation {
+                tab: Arc::new(tab),
+                pool: Arc::clone(&self.pool),
+            }),
+            None => Err(ReserveError::AlreadyFilled {
                 requested_bytes: bytes,
-                unfilled_bytes: self.unfilled_bytes().min(self.bytes),
-            })?;
-        self.bytes -= bytes;
-        Ok(Reservation {
-            tab: Arc::new(tab),
-            pool: Arc::clone(&self.pool),
-            bytes,
-        })
+                unfilled_bytes: self.unfilled_bytes(),
+            }),
+        }
     }
 
     /// What the scopes that spend this reservation fill. A clone may outlive the reservation, and counts for nothing then.
@@ -149,8 +143,8 @@ impl Reservation {
 impl Drop for Reservation {
     #[inline]
     fn drop(&mut self) {
-        self.tab.close();
-        self.pool.given_back(self.bytes);
+        let bytes = self.tab.close();
+        self.pool.given_back(bytes);
     }
 }
 

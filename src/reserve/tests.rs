@@ -140,6 +140,32 @@ fn only_what_is_not_filled_is_outstanding() {
 }
 
 #[test]
+fn a_scope_that_frees_what_others_allocated_counts_no_more_than_was_reserved() {
+    let (_fake, pool) = open(1000);
+    let mut reservation = pool.try_reserve(600).unwrap();
+    for _ in 0..100 {
+        reservation.tab().fill(-500);
+        assert_eq!(pool.unfilled_bytes(), 600);
+    }
+    drop(pool.try_reserve(400).unwrap());
+    // What it freed before leaves no credit: what it holds itself fills from the first byte.
+    reservation.tab().fill(250);
+    assert_eq!(pool.unfilled_bytes(), 350);
+    reservation.shrink(ByteSize::bytes(300));
+    reservation.tab().fill(-1000);
+    assert_eq!(pool.unfilled_bytes(), 300);
+    reservation.grow(ByteSize::bytes(100)).unwrap();
+    let part = reservation.split(ByteSize::bytes(150)).unwrap();
+    reservation.tab().fill(i64::MIN);
+    assert_eq!(
+        (reservation.unfilled_bytes(), part.unfilled_bytes()),
+        (250, 150)
+    );
+    reservation.tab().fill(i64::MAX);
+    assert_eq!(pool.unfilled_bytes(), 150);
+}
+
+#[test]
 fn a_split_moves_and_a_filled_reservation_has_nothing_to_split() {
     let (_fake, pool) = open(1000);
     let mut reservation = pool.try_reserve(600).unwrap();

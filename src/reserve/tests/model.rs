@@ -70,7 +70,7 @@ struct Model {
     held: Vec<Held>,
     asking: Vec<Asking>,
     others: i64,
-    /// What scopes hold, of reservations that are gone as well.
+    /// What scopes allocated minus what they freed, theirs or not, of reservations that are gone as well.
     filled: i64,
 }
 
@@ -156,7 +156,7 @@ impl Model {
             }
             Step::Fill(n, delta) if n < self.held.len() => {
                 self.held[n].real.tab().fill(delta);
-                self.held[n].filled += delta;
+                self.held[n].filled = (self.held[n].filled + delta).max(0);
                 self.filled += delta;
             }
             Step::Grow(n, bytes) if n < self.held.len() => {
@@ -173,10 +173,7 @@ impl Model {
             Step::Split(n, bytes) if n < self.held.len() => {
                 let held = &mut self.held[n];
                 let part = held.real.split(ByteSize::bytes(bytes));
-                assert_eq!(
-                    part.is_ok(),
-                    bytes as i64 <= held.reserved.min(held.reserved - held.filled)
-                );
+                assert_eq!(part.is_ok(), bytes as i64 <= held.unfilled());
                 if let Ok(part) = part {
                     held.reserved -= bytes as i64;
                     self.held.push(Held::new(part, bytes));
@@ -214,6 +211,7 @@ impl Model {
         for held in &self.held {
             assert_eq!(held.real.reserved_bytes() as i64, held.reserved);
             assert_eq!(held.real.unfilled_bytes() as i64, held.unfilled());
+            assert!(held.unfilled() <= held.reserved);
         }
     }
 }

@@ -85,8 +85,10 @@ fn scopes_fill_while_the_owner_changes_its_mind() {
             reservation.grow(ByteSize::bytes(n % 50)).unwrap();
             drop(reservation.split(ByteSize::bytes(n % 30)));
             reservation.shrink(ByteSize::bytes(n % 40));
+            assert!(reservation.unfilled_bytes() <= reservation.reserved_bytes());
         }
     });
+    assert_eq!(pool.reserved_bytes(), reservation.reserved_bytes());
     assert_eq!(pool.unfilled_bytes(), reservation.unfilled_bytes());
     drop(reservation);
     assert_eq!(pool.unfilled_bytes(), 0);
