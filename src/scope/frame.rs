@@ -174,7 +174,7 @@ impl Frame {
     /// The net below which it has to tell that it holds less.
     pub(super) fn floor_bytes(&self) -> i64 {
         match self.published_bytes() {
-            0 => i64::MIN,
+            told if told < PUBLISH_STEP_BYTES => i64::MIN,
             told => self
                 .base_bytes
                 .get()
