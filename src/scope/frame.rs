@@ -339,7 +339,8 @@ impl Frame {
 
     #[inline(never)]
     fn carry_in_closely(&self, carried: &mut Carried) {
-        self.set_published(carried.published_bytes);
+        // The frame's to take back from now on, should the future find it gone.
+        self.set_published(std::mem::take(&mut carried.published_bytes));
         if carried.exceeded {
             self.mark(Marks::EXCEEDED);
         }

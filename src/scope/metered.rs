@@ -76,12 +76,11 @@ impl<F> MeteredProjection<'_, F> {
     /// Drops the future inside the scope, ends that, and returns the last word on it.
     fn end(&mut self) -> Verdict {
         if self.future.is_some() {
-            let run = self.scope.enter();
+            let ending = Ending(self.scope);
+            let run = ending.0.enter();
             self.future.set(None);
             drop(run);
-            if self.scope.was_entered {
-                self.scope.held.end(self.scope.site);
-            }
+            drop(ending);
         }
         self.scope.verdict()
     }
@@ -162,6 +161,20 @@ impl FutureScope {
             Err(exceeded(self.site, self.terms, verdict))
         } else {
             Ok(())
+        }
+    }
+}
+
+/// The end of the scope, even if the future's destructor panics.
+struct Ending<'a>(&'a mut FutureScope);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let FutureScope { site, held, .. } = &*self.0;
+        if self.0.was_entered {
+            held.end(site);
+        } else {
+            held.fall_silent(site);
         }
     }
 }

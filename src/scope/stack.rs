@@ -51,11 +51,16 @@ impl Carried {
 
     /// The scope has ended: its site holds nothing more for it, and keeps its peak.
     pub(super) fn end(&self, site: &'static Site) {
+        self.fall_silent(site);
+        site.count(positive(self.verdict().peak_bytes));
+    }
+
+    /// The same for one that was never entered.
+    pub(super) fn fall_silent(&self, site: &'static Site) {
         match &self.account {
             Some(account) => account.end(),
             None => site.add_current(-self.published_bytes),
         }
-        site.count(positive(self.verdict().peak_bytes));
     }
 
     /// What the scope holds, and held: with an account, by all its threads.
