@@ -204,8 +204,7 @@ impl Drop for Run<'_> {
 impl Run<'_> {
     #[inline(never)]
     fn suspend_loudly(&mut self, now: Counts) {
-        let left = thread::frames(|frames| frames.leave(self.ticket, now.net_bytes()));
-        match left.and_then(|left| left.ended) {
+        match thread::frames(|frames| frames.close(self.ticket, now.net_bytes())) {
             Some(held) => self.scope.held = held,
             None => self.carry_alone(now),
         }

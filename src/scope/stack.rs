@@ -429,13 +429,27 @@ impl FrameStack {
 
     /// Settles all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
     pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Left> {
+        self.leave_if(ticket, net_bytes, Frame::give_up_entry)
+    }
+
+    /// The same for a poll or an attachment, which ends whoever joined it: those find their frame gone.
+    pub(super) fn close(&self, ticket: Ticket, net_bytes: i64) -> Option<Carried> {
+        self.leave_if(ticket, net_bytes, |_| true)?.ended
+    }
+
+    fn leave_if(
+        &self,
+        ticket: Ticket,
+        net_bytes: i64,
+        is_last: impl FnOnce(&Frame) -> bool,
+    ) -> Option<Left> {
         let verdict = self.judge(ticket, net_bytes)?;
         let position = self.find(ticket);
         let frame = match position {
             Some(position) => &self.frames[position],
             None => self.orphan(ticket)?,
         };
-        if !frame.give_up_entry() {
+        if !is_last(frame) {
             return Some(Left {
                 verdict,
                 ended: None,
