@@ -182,3 +182,62 @@ fn each_crossing_is_noted_once_at_its_site() {
     }
     assert_eq!(SITE.exceeded_total(), 3);
 }
+
+#[test]
+fn an_event_settles_only_where_a_line_was_passed() {
+    const STEP: i64 = PUBLISH_STEP_BYTES;
+    static SITE: Site = Site::new("settles");
+    let stack = FrameStack::new();
+    let ticket = stack.enter(&SITE, terms(&MemoryLimit::mib(1000)), 0);
+    let told_at = |net_bytes| {
+        stack.at_event(net_bytes);
+        SITE.told_bytes()
+    };
+    // Up in steps, down in steps, and nothing in between.
+    assert_eq!(told_at(STEP), 0);
+    assert_eq!(told_at(STEP + 1), STEP + 1);
+    assert_eq!(told_at(2 * STEP), STEP + 1);
+    assert_eq!(told_at(3 * STEP), 3 * STEP);
+    assert_eq!(told_at(2 * STEP), 3 * STEP);
+    assert_eq!(told_at(2 * STEP - 1), 2 * STEP - 1);
+    assert_eq!(told_at(-STEP), 0);
+    // What it holds below 0 is no step from 0.
+    let floor_bytes = stack.floor_bytes.get();
+    assert_eq!(floor_bytes, NO_FLOOR);
+    stack.leave(ticket, 0).unwrap().ended.unwrap().end(&SITE);
+    assert_eq!(SITE.told_bytes(), 0);
+}
+
+#[test]
+fn what_a_future_has_told_goes_along_with_it() {
+    const STEP: i64 = PUBLISH_STEP_BYTES;
+    static SITE: Site = Site::new("told future");
+    let (stack, limit) = (FrameStack::new(), terms(&MemoryLimit::mib(1000)));
+    let mut held = Carried::default();
+    let ticket = stack.resume(&SITE, limit, &mut held, 0);
+    stack.at_event(2 * STEP);
+    assert!(stack.suspend_quietly(ticket, &mut held, 2 * STEP));
+    assert_eq!(
+        (held.used_bytes, held.published_bytes),
+        (2 * STEP, 2 * STEP)
+    );
+    assert_eq!(stack.floor_bytes.get(), NO_FLOOR, "no floor stays behind");
+    // On a thread that frees what it told, the end of the poll tells so.
+    let other = FrameStack::new();
+    let ticket = other.resume(&SITE, limit, &mut held, 0);
+    assert!(!other.suspend_quietly(ticket, &mut held, -2 * STEP));
+    let held = other.close(ticket, -2 * STEP).unwrap();
+    assert_eq!((held.used_bytes, SITE.told_bytes()), (0, 0));
+}
+
+#[test]
+fn no_trip_of_an_inner_scope_stays_behind() {
+    let stack = FrameStack::new();
+    let outer = stack.enter(&A, terms(&MemoryLimit::mib(1000)), 0);
+    let trip_bytes = stack.trip_bytes.get();
+    let inner = stack.enter(&B, terms(&MemoryLimit::bytes(10)), 0);
+    assert!(stack.trip_bytes.get() < trip_bytes);
+    assert_eq!(stack.leave_quietly(inner, 5), Some(5));
+    assert_eq!(stack.trip_bytes.get(), trip_bytes);
+    assert_eq!(stack.leave_lowest(outer, 5), Some(5));
+}
