@@ -285,6 +285,7 @@ async fn grow_in_the_second_poll(handle: Option<&std::sync::Mutex<Option<ScopeHa
     yield_once().await;
     let kept = black_box(vec![1u8; 2 << 20]);
     yield_once().await;
+    yield_once().await;
     drop(kept);
 }
 
@@ -312,6 +313,7 @@ fn a_poll_too_deep_for_a_frame_counts_in_its_account_once() {
         let deep = at_depth(32, &mut || poll(future.as_mut()));
         assert_eq!(deep.is_pending(), fits, "{mib} MiB: {deep:?}");
         if fits {
+            assert!(poll(future.as_mut()).is_pending());
             let done = poll(future.as_mut());
             assert!(matches!(done, Poll::Ready(Ok(()))), "{done:?}");
         }

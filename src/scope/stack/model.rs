@@ -1,6 +1,9 @@
 //! The stacks of two threads against a model that keeps every scope's history by hand: random trees of scopes, threads, interleaved and
 //! leaked guards, shared scopes, futures that move, and memory that another thread frees.
 
+mod checks;
+mod step;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -9,55 +12,10 @@ use super::*;
 use crate::scope::OnExceed;
 use crate::scope::account::Account;
 use crate::scope::terms::Terms;
+use step::{Step, steps};
 
 const THREADS: usize = 2;
 const LIMITS: [u64; 4] = [0, 50, 1000, 1 << 40];
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// The thread's net moves and an event sees it; negative: it frees what others allocated.
-    Event(i64),
-    /// The net moves unseen, below the meter's interval.
-    Unseen(i64),
-    Enter(usize),
-    /// Enters a live guard's scope once more: recursion.
-    Join(usize),
-    /// Ends a live guard, in any order.
-    Leave(usize),
-    /// Ends a live guard or attachment that outlived the lowest scope.
-    LeaveOrphan(usize),
-    /// Forgets a guard.
-    Leak(usize),
-    Check(usize),
-    /// Makes a handle of a guard.
-    Share(usize),
-    /// Works for a shared scope, or ends that.
-    Attach(usize),
-    Detach,
-    /// Polls a future: it starts if need be, and its frame stays until it is suspended.
-    Resume(usize),
-    Suspend,
-}
-
-fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
-    let bytes = prop_oneof![-2000i64..2000, -60i64..60, -(1i64 << 20)..(1 << 20)];
-    let step = prop_oneof![
-        4 => bytes.clone().prop_map(Step::Event),
-        2 => bytes.prop_map(Step::Unseen),
-        3 => (0..LIMITS.len()).prop_map(Step::Enter),
-        1 => (0usize..8).prop_map(Step::Join),
-        3 => (0usize..8).prop_map(Step::Leave),
-        1 => (0usize..8).prop_map(Step::LeaveOrphan),
-        1 => (0usize..8).prop_map(Step::Leak),
-        2 => (0usize..8).prop_map(Step::Check),
-        1 => (0usize..8).prop_map(Step::Share),
-        2 => (0usize..8).prop_map(Step::Attach),
-        2 => Just(Step::Detach),
-        2 => (0..LIMITS.len()).prop_map(Step::Resume),
-        2 => Just(Step::Suspend),
-    ];
-    proptest::collection::vec((0..THREADS, step), 1..80)
-}
 
 /// What the model knows of a scope.
 #[derive(Clone, Debug)]
@@ -163,17 +121,6 @@ impl World {
             .filter(|&at| self.open[thread][at].kind == kind)
             .collect();
         (!of_kind.is_empty()).then(|| of_kind[n % of_kind.len()])
-    }
-
-    fn assert_verdict(&self, of: usize, found: Verdict) {
-        let known = &self.scopes[of];
-        if known.lost {
-            return;
-        }
-        assert_eq!(found.used_bytes, known.held, "{known:?}");
-        assert_eq!(found.peak_bytes, known.peak, "{known:?}");
-        assert_eq!(found.exceeded, known.exceeded, "{known:?}");
-        assert_eq!(self.sites[of].exceeded_total(), u64::from(known.exceeded));
     }
 
     /// After a frame was closed: pops as the stack does.
@@ -385,43 +332,6 @@ impl World {
         }
     }
 
-    /// After an event: no line lies on the wrong side of the net, and sites know what their scopes hold to a step.
-    fn assert_told(&self, thread: usize) {
-        let (stack, net) = (&self.stacks[thread], self.nets[thread]);
-        assert!(
-            stack.floor_bytes.get() <= net,
-            "each event settles: a floor above the net"
-        );
-        let trip = stack.trip_bytes.get();
-        assert!(
-            trip == ALWAYS_TRIP || trip >= net,
-            "each event settles: a trip below the net"
-        );
-        for open in &self.open[thread] {
-            let known = &self.scopes[open.of];
-            if open.kind == Kind::Closed || known.lost || self.has_ended(open.of) {
-                continue;
-            }
-            let told = self.sites[open.of].current_bytes() as i64;
-            assert!(
-                (told - known.held.max(0)).abs() <= PUBLISH_STEP_BYTES,
-                "{told} told, {known:?}"
-            );
-        }
-    }
-
-    /// Whether the scope is over, though others may still work for it.
-    fn has_ended(&self, of: usize) -> bool {
-        let is_open = |open: &Open| {
-            open.of == of && matches!(open.kind, Kind::Guard | Kind::Leaked | Kind::Future)
-        };
-        let waits = self
-            .future
-            .as_ref()
-            .is_some_and(|(waiting, _)| *waiting == of);
-        !waits && !self.open.iter().flatten().any(is_open)
-    }
-
     /// A shared scope, and first those around it, as a handle does.
     fn attach(&mut self, thread: usize, n: usize) {
         let shared: Vec<usize> = (0..self.accounts.len())
@@ -505,62 +415,6 @@ impl World {
             self.assert_verdict(open.of, carried.verdict());
             self.future = Some((open.of, carried));
         }
-    }
-
-    /// Whatever is left ends, from the top as unwinding does, and then nothing is left.
-    fn end(&mut self) {
-        for thread in 0..THREADS {
-            while let Some(at) = self.open[thread].len().checked_sub(1) {
-                match self.open[thread][at].kind {
-                    Kind::Closed => {
-                        self.open[thread].pop();
-                    }
-                    Kind::Future => self.suspend(thread),
-                    _ => {
-                        let (open, left) = self.close(thread, at);
-                        if let Some(left) = left {
-                            self.assert_verdict(open.of, left.verdict);
-                        }
-                    }
-                }
-            }
-            while !self.orphans[thread].is_empty() {
-                self.leave_orphan(thread, 0);
-            }
-            assert!(self.stacks[thread].is_empty());
-            assert!(
-                self.stacks[thread].is_calm(i64::MAX - 1),
-                "no line stays behind"
-            );
-            assert_eq!(self.stacks[thread].floor_bytes.get(), NO_FLOOR);
-        }
-        if let Some((of, carried)) = self.future.take() {
-            carried.end(self.sites[of]);
-        }
-        // What leaked guards have left in their frames stays until those are taken: here, with the threads.
-        self.accounts.clear();
-        self.stacks = [const { FrameStack::new() }; THREADS];
-        for (site, known) in self.sites.iter().zip(&self.scopes) {
-            assert_eq!(site.told_bytes(), 0, "still told of {known:?}");
-        }
-    }
-
-    /// A checkpoint names the outermost scope of this thread that is past its limit.
-    fn check_all(&self, thread: usize) {
-        if self.open[thread]
-            .iter()
-            .any(|open| self.scopes[open.of].lost)
-        {
-            return;
-        }
-        let expected = self.open[thread]
-            .iter()
-            .find(|open| open.kind != Kind::Closed && self.scopes[open.of].exceeded)
-            .map(|open| self.sites[open.of]);
-        let found = self.stacks[thread].judge_all(self.nets[thread]);
-        assert_eq!(found.map(|(site, _, _)| site), expected);
-        let is_calm = self.stacks[thread].is_calm(self.nets[thread]);
-        assert!(!(is_calm && expected.is_some()), "calm past a limit");
     }
 }
 
