@@ -241,3 +241,49 @@ fn no_trip_of_an_inner_scope_stays_behind() {
     assert_eq!(stack.trip_bytes.get(), trip_bytes);
     assert_eq!(stack.leave_lowest(outer, 5), Some(5));
 }
+
+#[test]
+fn a_closed_frame_is_not_joined_and_draws_no_line() {
+    let stack = FrameStack::new();
+    let lowest = stack.enter(&A, terms(&MemoryLimit::mib(1000)), 0);
+    let closed = stack.enter(&B, terms(&erring(10)), 0);
+    let top = stack.enter(&C, terms(&MemoryLimit::mib(1000)), 0);
+    assert!(stack.judge(closed, 20).unwrap().exceeded && !stack.is_calm(20));
+    leave(&stack, closed, 20);
+    assert!(stack.is_calm(20), "its limit is nobody's any more");
+    let again = stack.enter(&B, terms(&erring(10)), 20);
+    assert_ne!(again, closed);
+    assert_eq!(stack.judge(again, 25), verdict(5, 5, false));
+    for ticket in [again, top, lowest] {
+        assert!(leave(&stack, ticket, 25).is_some());
+    }
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn a_future_goes_quietly_only_when_it_has_nothing_to_tell() {
+    static SITE: Site = Site::new("warned future");
+    let stack = FrameStack::new();
+    let mut held = Carried::default();
+    // Past a limit that only warns: no line tells of it any more, and it is noted once.
+    let ticket = stack.resume(&SITE, terms(&LIMIT), &mut held, 0);
+    stack.at_event(150);
+    assert!(stack.is_calm(150));
+    assert!(!stack.suspend_quietly(ticket, &mut held, 150));
+    let mut held = stack.close(ticket, 150).unwrap();
+    assert!(held.exceeded);
+    let ticket = stack.resume(&SITE, terms(&LIMIT), &mut held, 150);
+    stack.at_event(160);
+    let held = stack.close(ticket, 160).unwrap();
+    assert_eq!((held.used_bytes, SITE.exceeded_total()), (160, 1));
+    // Above a frame that was closed: that one goes along.
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let closed = stack.enter(&B, terms(&LIMIT), 0);
+    let mut held = Carried::default();
+    let ticket = stack.resume(&C, terms(&LIMIT), &mut held, 0);
+    leave(&stack, closed, 0);
+    assert!(!stack.suspend_quietly(ticket, &mut held, 0));
+    assert!(stack.close(ticket, 0).is_some());
+    assert_eq!(stack.depth.get(), 1);
+    leave(&stack, lowest, 0);
+}
