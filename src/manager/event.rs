@@ -17,9 +17,9 @@ impl ThreadEvent for Meter {
     ///
     /// The clock comes first: whoever sees a reservation filled sees it advanced.
     #[inline]
-    fn event(counts: Counts) {
+    fn event(counts: Counts, replaced_bytes: u64) {
         meter::at_event(counts.allocated_bytes);
-        scope::at_event(counts.net_bytes());
+        scope::at_event(counts.net_bytes().wrapping_sub_unsigned(replaced_bytes));
     }
 }
 
@@ -32,4 +32,26 @@ pub(super) fn install() {
 /// The same, at `interval_bytes`.
 pub(super) fn install_every(interval_bytes: u64) {
     meter::install_events::<Meter>(|| interval_bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shrinking_a_block_of_another_threads_turns_no_clock_back() {
+        let allocated_bytes = 600 << 10;
+        let before = meter::clock::allocated_bytes();
+        // A new thread's first event.
+        let event = move || {
+            let counts = Counts {
+                allocated_bytes,
+                freed_bytes: 0,
+            };
+            Meter::event(counts, 64 << 20);
+        };
+        std::thread::spawn(event).join().unwrap();
+        let moved = meter::clock::allocated_bytes().wrapping_sub(before);
+        assert!((allocated_bytes..1 << 50).contains(&moved), "{moved}");
+    }
 }

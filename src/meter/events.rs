@@ -38,6 +38,10 @@ pub(crate) fn events() -> Events {
 
 /// Installs `E`, once per process; jemalloc takes no callback back, so the first interval stays.
 pub(crate) fn install_events<E: ThreadEvent>(interval_bytes: impl FnOnce() -> u64) {
+    // Every future with a limit comes by: a load that fails leaves the line to all processors.
+    if STATE.load(Ordering::Acquire) != NOT_INSTALLED {
+        return;
+    }
     if STATE
         .compare_exchange(
             NOT_INSTALLED,

@@ -54,11 +54,8 @@ pub(crate) fn at_event(allocated_bytes: u64) {
     // Never refused: a thread-local without a destructor is there as long as its thread.
     let _ = MARKS.try_with(|marks| {
         let counted_bytes = marks.counted_bytes.get();
-        // Not so in the middle of a `realloc`, which is told without what it replaces.
-        if allocated_bytes > counted_bytes {
-            marks.counted_bytes.set(allocated_bytes);
-            clock::advance(allocated_bytes - counted_bytes);
-        }
+        marks.counted_bytes.set(allocated_bytes);
+        clock::advance(allocated_bytes.wrapping_sub(counted_bytes));
         if allocated_bytes >= marks.next_look_bytes.get() {
             marks
                 .next_look_bytes

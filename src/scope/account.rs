@@ -134,3 +134,10 @@ impl Account {
         self.exceeded.load(Ordering::Relaxed)
     }
 }
+
+/// Of a scope that had no end: its guard was leaked, or had no frame when the account was made.
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

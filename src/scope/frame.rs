@@ -174,7 +174,7 @@ impl Frame {
     /// The net below which it has to tell that it holds less.
     pub(super) fn floor_bytes(&self) -> i64 {
         match self.published_bytes() {
-            0 => i64::MIN,
+            told if told < PUBLISH_STEP_BYTES => i64::MIN,
             told => self
                 .base_bytes
                 .get()
@@ -339,7 +339,8 @@ impl Frame {
 
     #[inline(never)]
     fn carry_in_closely(&self, carried: &mut Carried) {
-        self.set_published(carried.published_bytes);
+        // The frame's to take back from now on, should the future find it gone.
+        self.set_published(std::mem::take(&mut carried.published_bytes));
         if carried.exceeded {
             self.mark(Marks::EXCEEDED);
         }

@@ -166,7 +166,7 @@ impl Drop for Attached {
             let net_bytes = counters::now().net_bytes();
             // What this thread leaves behind stays in the account; only the scope's own end is a call of its site.
             drop(thread::frames(|frames| {
-                frames.leave(first.plus(n), net_bytes)
+                frames.close(first.plus(n), net_bytes)
             }));
         }
         thread::at_edge();

@@ -76,12 +76,11 @@ impl<F> MeteredProjection<'_, F> {
     /// Drops the future inside the scope, ends that, and returns the last word on it.
     fn end(&mut self) -> Verdict {
         if self.future.is_some() {
-            let run = self.scope.enter();
+            let ending = Ending(self.scope);
+            let run = ending.0.enter();
             self.future.set(None);
             drop(run);
-            if self.scope.was_entered {
-                self.scope.held.end(self.scope.site);
-            }
+            drop(ending);
         }
         self.scope.verdict()
     }
@@ -166,6 +165,20 @@ impl FutureScope {
     }
 }
 
+/// The end of the scope, even if the future's destructor panics.
+struct Ending<'a>(&'a mut FutureScope);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let FutureScope { site, held, .. } = &*self.0;
+        if self.0.was_entered {
+            held.end(site);
+        } else {
+            held.fall_silent(site);
+        }
+    }
+}
+
 /// One poll, or the drop; ends in every way that a poll can end.
 struct Run<'a> {
     scope: &'a mut FutureScope,
@@ -191,8 +204,7 @@ impl Drop for Run<'_> {
 impl Run<'_> {
     #[inline(never)]
     fn suspend_loudly(&mut self, now: Counts) {
-        let left = thread::frames(|frames| frames.leave(self.ticket, now.net_bytes()));
-        match left.and_then(|left| left.ended) {
+        match thread::frames(|frames| frames.close(self.ticket, now.net_bytes())) {
             Some(held) => self.scope.held = held,
             None => self.carry_alone(now),
         }

@@ -135,6 +135,12 @@ impl Site {
         u64::try_from(self.current_bytes.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
+    /// The same without the floor at 0.
+    #[cfg(test)]
+    pub(super) fn told_bytes(&self) -> i64 {
+        self.current_bytes.load(Ordering::Relaxed)
+    }
+
     /// An open scope holds so much more (or less) than it said before. One atomic, inside the allocator as well.
     pub(super) fn add_current(&'static self, gained_bytes: i64) {
         if gained_bytes > 0 {

@@ -18,6 +18,8 @@
 //! Fixed size and cells only: no allocation, no lock, no destructor, usable in the destructors of other thread-locals and inside
 //! the allocator.
 
+mod carried;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::scope::Site;
 use crate::scope::account::Account;
 use crate::scope::frame::{Frame, Outer, PUBLISH_STEP_BYTES, Verdict};
 use crate::scope::terms::Terms;
+pub(super) use carried::Carried;
 
 /// Nested scopes of different sites; deeper ones are still judged by their guards, but not at checkpoints.
 const MAX_DEPTH: usize = 32;
@@ -40,39 +43,6 @@ const NEW: usize = 1 << (usize::BITS - 1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     serial: u64,
-}
-
-impl Carried {
-    /// Within its limit, of no account, and small: nothing but a base and a peak.
-    #[inline]
-    pub(super) fn is_plain(&self) -> bool {
-        !self.exceeded && self.published_bytes == 0 && self.account.is_none()
-    }
-
-    /// The scope has ended: its site holds nothing more for it, and keeps its peak.
-    pub(super) fn end(&self, site: &'static Site) {
-        match &self.account {
-            Some(account) => account.end(),
-            None => site.add_current(-self.published_bytes),
-        }
-        site.count(positive(self.verdict().peak_bytes));
-    }
-
-    /// What the scope holds, and held: with an account, by all its threads.
-    pub(super) fn verdict(&self) -> Verdict {
-        match &self.account {
-            Some(account) => Verdict {
-                used_bytes: account.used_bytes(),
-                peak_bytes: account.peak_bytes(),
-                exceeded: account.is_exceeded(),
-            },
-            None => Verdict {
-                used_bytes: self.used_bytes,
-                peak_bytes: self.peak_bytes,
-                exceeded: self.exceeded,
-            },
-        }
-    }
 }
 
 /// A signed count as the bytes that people read.
@@ -92,19 +62,6 @@ impl Ticket {
     pub(super) fn plus(self, frames: u32) -> Self {
         Ticket::of(self.serial + u64::from(frames))
     }
-}
-
-/// What a scope takes along when its frame is gone: a future between two polls, or whoever reports.
-#[derive(Debug, Default)]
-pub(super) struct Carried {
-    pub(super) used_bytes: i64,
-    pub(super) peak_bytes: i64,
-    /// What its site was told that it holds.
-    pub(super) published_bytes: i64,
-    /// What its account was told.
-    pub(super) posted_bytes: i64,
-    pub(super) exceeded: bool,
-    pub(super) account: Option<Arc<Account>>,
 }
 
 /// The frames of one thread.
@@ -424,13 +381,27 @@ impl FrameStack {
 
     /// Settles all, and gives up one entry of the ticket's frame. `None` when the frame is gone already.
     pub(super) fn leave(&self, ticket: Ticket, net_bytes: i64) -> Option<Left> {
+        self.leave_if(ticket, net_bytes, Frame::give_up_entry)
+    }
+
+    /// The same for a poll or an attachment, which ends whoever joined it: those find their frame gone.
+    pub(super) fn close(&self, ticket: Ticket, net_bytes: i64) -> Option<Carried> {
+        self.leave_if(ticket, net_bytes, |_| true)?.ended
+    }
+
+    fn leave_if(
+        &self,
+        ticket: Ticket,
+        net_bytes: i64,
+        is_last: impl FnOnce(&Frame) -> bool,
+    ) -> Option<Left> {
         let verdict = self.judge(ticket, net_bytes)?;
         let position = self.find(ticket);
         let frame = match position {
             Some(position) => &self.frames[position],
             None => self.orphan(ticket)?,
         };
-        if !frame.give_up_entry() {
+        if !is_last(frame) {
             return Some(Left {
                 verdict,
                 ended: None,

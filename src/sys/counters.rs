@@ -81,9 +81,10 @@ pub(crate) fn now_resolved() -> Counts {
     }
 }
 
-/// Where jemalloc keeps its record of a thread in static TLS. Elsewhere (macOS, Windows) it frees the record when the thread
-/// ends, before other thread-locals are done: there the pointers are looked up every time.
-const RECORD_OUTLIVES_DESTRUCTORS: bool = cfg!(all(unix, not(target_vendor = "apple")));
+/// Where jemalloc keeps its record of a thread in static TLS. Elsewhere (`force_tls="0"` in its `configure.ac`: macOS, Windows,
+/// Android, OpenBSD, QNX) it frees the record when the thread ends, before other thread-locals are done: there the pointers are
+/// looked up every time.
+const RECORD_OUTLIVES_DESTRUCTORS: bool = cfg!(any(target_os = "linux", target_os = "freebsd"));
 
 #[cold]
 #[inline(never)]

@@ -11,8 +11,9 @@ use super::counters::Counts;
 /// `event` must not unwind, allocate, lock, log, or format; jemalloc is in the middle of a call. Whoever implements it says of each
 /// call why it is safe there.
 pub(crate) trait ThreadEvent {
-    /// `counts` are the thread's as of the allocation that fired; during a large `realloc` without what is being replaced.
-    fn event(counts: Counts);
+    /// `counts` are the thread's as of the allocation that fired. During a large `realloc` they still hold the `replaced_bytes`,
+    /// which another thread may have allocated: this one's count may be the smaller.
+    fn event(counts: Counts, replaced_bytes: u64);
 }
 
 /// Has jemalloc call `E` about every `interval_bytes` that a thread allocates, for the rest of the process. `false` when it can't:
@@ -35,10 +36,11 @@ pub(crate) fn install<E: ThreadEvent>(interval_bytes: u64) -> bool {
         allocated_bytes: u64,
         freed_bytes: u64,
     ) {
-        E::event(Counts {
-            allocated_bytes: allocated_bytes.wrapping_sub(super::allocator::replaced_bytes()),
+        let counts = Counts {
+            allocated_bytes,
             freed_bytes,
-        });
+        };
+        E::event(counts, super::allocator::replaced_bytes());
     }
 
     if !super::jemalloc::is_global() {

@@ -182,3 +182,108 @@ fn each_crossing_is_noted_once_at_its_site() {
     }
     assert_eq!(SITE.exceeded_total(), 3);
 }
+
+#[test]
+fn an_event_settles_only_where_a_line_was_passed() {
+    const STEP: i64 = PUBLISH_STEP_BYTES;
+    static SITE: Site = Site::new("settles");
+    let stack = FrameStack::new();
+    let ticket = stack.enter(&SITE, terms(&MemoryLimit::mib(1000)), 0);
+    let told_at = |net_bytes| {
+        stack.at_event(net_bytes);
+        SITE.told_bytes()
+    };
+    // Up in steps, down in steps, and nothing in between.
+    assert_eq!(told_at(STEP), 0);
+    assert_eq!(told_at(STEP + 1), STEP + 1);
+    assert_eq!(told_at(2 * STEP), STEP + 1);
+    assert_eq!(told_at(3 * STEP), 3 * STEP);
+    assert_eq!(told_at(2 * STEP), 3 * STEP);
+    assert_eq!(told_at(2 * STEP - 1), 2 * STEP - 1);
+    assert_eq!(told_at(-STEP), 0);
+    // What it holds below 0 is no step from 0.
+    let floor_bytes = stack.floor_bytes.get();
+    assert_eq!(floor_bytes, NO_FLOOR);
+    stack.leave(ticket, 0).unwrap().ended.unwrap().end(&SITE);
+    assert_eq!(SITE.told_bytes(), 0);
+}
+
+#[test]
+fn what_a_future_has_told_goes_along_with_it() {
+    const STEP: i64 = PUBLISH_STEP_BYTES;
+    static SITE: Site = Site::new("told future");
+    let (stack, limit) = (FrameStack::new(), terms(&MemoryLimit::mib(1000)));
+    let mut held = Carried::default();
+    let ticket = stack.resume(&SITE, limit, &mut held, 0);
+    stack.at_event(2 * STEP);
+    assert!(stack.suspend_quietly(ticket, &mut held, 2 * STEP));
+    assert_eq!(
+        (held.used_bytes, held.published_bytes),
+        (2 * STEP, 2 * STEP)
+    );
+    assert_eq!(stack.floor_bytes.get(), NO_FLOOR, "no floor stays behind");
+    // On a thread that frees what it told, the end of the poll tells so.
+    let other = FrameStack::new();
+    let ticket = other.resume(&SITE, limit, &mut held, 0);
+    assert!(!other.suspend_quietly(ticket, &mut held, -2 * STEP));
+    let held = other.close(ticket, -2 * STEP).unwrap();
+    assert_eq!((held.used_bytes, SITE.told_bytes()), (0, 0));
+}
+
+#[test]
+fn no_trip_of_an_inner_scope_stays_behind() {
+    let stack = FrameStack::new();
+    let outer = stack.enter(&A, terms(&MemoryLimit::mib(1000)), 0);
+    let trip_bytes = stack.trip_bytes.get();
+    let inner = stack.enter(&B, terms(&MemoryLimit::bytes(10)), 0);
+    assert!(stack.trip_bytes.get() < trip_bytes);
+    assert_eq!(stack.leave_quietly(inner, 5), Some(5));
+    assert_eq!(stack.trip_bytes.get(), trip_bytes);
+    assert_eq!(stack.leave_lowest(outer, 5), Some(5));
+}
+
+#[test]
+fn a_closed_frame_is_not_joined_and_draws_no_line() {
+    let stack = FrameStack::new();
+    let lowest = stack.enter(&A, terms(&MemoryLimit::mib(1000)), 0);
+    let closed = stack.enter(&B, terms(&erring(10)), 0);
+    let top = stack.enter(&C, terms(&MemoryLimit::mib(1000)), 0);
+    assert!(stack.judge(closed, 20).unwrap().exceeded && !stack.is_calm(20));
+    leave(&stack, closed, 20);
+    assert!(stack.is_calm(20), "its limit is nobody's any more");
+    let again = stack.enter(&B, terms(&erring(10)), 20);
+    assert_ne!(again, closed);
+    assert_eq!(stack.judge(again, 25), verdict(5, 5, false));
+    for ticket in [again, top, lowest] {
+        assert!(leave(&stack, ticket, 25).is_some());
+    }
+    assert!(stack.is_empty());
+}
+
+#[test]
+fn a_future_goes_quietly_only_when_it_has_nothing_to_tell() {
+    static SITE: Site = Site::new("warned future");
+    let stack = FrameStack::new();
+    let mut held = Carried::default();
+    // Past a limit that only warns: no line tells of it any more, and it is noted once.
+    let ticket = stack.resume(&SITE, terms(&LIMIT), &mut held, 0);
+    stack.at_event(150);
+    assert!(stack.is_calm(150));
+    assert!(!stack.suspend_quietly(ticket, &mut held, 150));
+    let mut held = stack.close(ticket, 150).unwrap();
+    assert!(held.exceeded);
+    let ticket = stack.resume(&SITE, terms(&LIMIT), &mut held, 150);
+    stack.at_event(160);
+    let held = stack.close(ticket, 160).unwrap();
+    assert_eq!((held.used_bytes, SITE.exceeded_total()), (160, 1));
+    // Above a frame that was closed: that one goes along.
+    let lowest = stack.enter(&A, terms(&LIMIT), 0);
+    let closed = stack.enter(&B, terms(&LIMIT), 0);
+    let mut held = Carried::default();
+    let ticket = stack.resume(&C, terms(&LIMIT), &mut held, 0);
+    leave(&stack, closed, 0);
+    assert!(!stack.suspend_quietly(ticket, &mut held, 0));
+    assert!(stack.close(ticket, 0).is_some());
+    assert_eq!(stack.depth.get(), 1);
+    leave(&stack, lowest, 0);
+}
