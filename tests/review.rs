@@ -320,8 +320,8 @@ fn a_poll_too_deep_for_a_frame_counts_in_its_account_once() {
     }
 }
 
-/// Findings that stand: each of these fails.
-mod open {
+/// Scopes that are shared in unusual places.
+mod shared {
     use super::*;
 
     /// The same for a guard that was leaked after it made a handle.

@@ -89,7 +89,7 @@ fn account() -> Account {
     let terms = Terms {
         limit_bytes: LIMIT_BYTES,
     };
-    Account::new(Site::leaked(), terms, None)
+    Account::new(Site::leaked(), terms, &[])
 }
 
 fn post(account: &Arc<Account>, gains: &'static [i64]) -> loom::thread::JoinHandle<()> {

@@ -14,8 +14,8 @@ use crate::sys::atomic::{AtomicBool, AtomicI64, OnceLock, Ordering};
 pub(super) struct Account {
     pub(super) site: &'static Site,
     pub(super) terms: Terms,
-    /// The scope around it, when that is shared as well: whoever works for this scope works for that one too.
-    pub(super) parent: Option<Arc<Account>>,
+    /// The scopes around it when it was shared, the outermost first: whoever works for this scope works for those too.
+    pub(super) around: Box<[Arc<Account>]>,
     used_bytes: AtomicI64,
     peak_bytes: AtomicI64,
     exceeded: AtomicBool,
@@ -37,11 +37,11 @@ pub(super) struct SoFar {
 }
 
 impl Account {
-    pub(super) fn new(site: &'static Site, terms: Terms, parent: Option<Arc<Account>>) -> Self {
+    pub(super) fn new(site: &'static Site, terms: Terms, around: &[Arc<Account>]) -> Self {
         Account {
             site,
             terms,
-            parent,
+            around: around.into(),
             used_bytes: AtomicI64::new(0),
             peak_bytes: AtomicI64::new(0),
             exceeded: AtomicBool::new(false),
@@ -120,6 +120,11 @@ impl Account {
         if told_bytes != ENDED {
             self.site.add_current(-told_bytes);
         }
+    }
+
+    /// Whether the scope has ended, or its guard outlived the lowest scope of its thread.
+    pub(super) fn is_over(&self) -> bool {
+        self.published_bytes.load(Ordering::Relaxed) == ENDED
     }
 
     pub(super) fn used_bytes(&self) -> i64 {

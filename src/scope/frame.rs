@@ -27,6 +27,7 @@ pub(super) struct Verdict {
 pub(super) struct Outer {
     pub(super) high_bytes: i64,
     pub(super) trip_bytes: i64,
+    pub(super) floor_bytes: i64,
 }
 
 /// Two cache lines, so that finding one is a shift.
@@ -59,6 +60,7 @@ impl Frame {
             outer: Cell::new(Outer {
                 high_bytes: 0,
                 trip_bytes: 0,
+                floor_bytes: 0,
             }),
             marks: Cell::new(Marks::NO_ENTRY),
             published_bytes: Cell::new(0),
@@ -259,8 +261,13 @@ impl Frame {
 
     /// A guard that was leaked, or outlives the lowest scope: its site is told nothing more.
     pub(super) fn fall_silent(&self) {
-        if !self.is_closed() && !self.is_shared() {
-            self.tell(0);
+        if self.is_closed() {
+            return;
+        }
+        match self.account() {
+            Some(_) if self.has(Marks::ATTACHED) => {}
+            Some(account) => account.end(),
+            None => self.tell(0),
         }
     }
 
@@ -291,7 +298,19 @@ impl Frame {
     }
 
     pub(super) fn is_of(&self, account: &Arc<Account>) -> bool {
-        self.account().is_some_and(|own| Arc::ptr_eq(&own, account))
+        if !self.is_shared() {
+            return false;
+        }
+        let own = self.account.take();
+        let is_it = own.as_ref().is_some_and(|own| Arc::ptr_eq(own, account));
+        self.account.set(own);
+        is_it
+    }
+
+    /// It works for another thread's scope.
+    pub(super) fn attach(&self, account: Arc<Account>) {
+        self.share(account, 0);
+        self.mark(Marks::ATTACHED);
     }
 
     /// From now on it posts what it gains to `account`, which knows `posted_bytes` of it.
@@ -305,14 +324,14 @@ impl Frame {
         self.mark(Marks::SHARED);
     }
 
-    /// Its account, made below `parent` if it has none yet.
-    pub(super) fn account_below(&self, parent: Option<Arc<Account>>) -> Option<Arc<Account>> {
+    /// Its account, made within those `around` it if it has none yet.
+    pub(super) fn account_within(&self, around: &[Arc<Account>]) -> Option<Arc<Account>> {
         if let Some(account) = self.account() {
             return Some(account);
         }
         let site = self.site.get()?;
         // Allocates, which may be an event: nothing of this frame is half done at this moment.
-        let mut account = Arc::new(Account::new(site, self.terms.get(), parent));
+        let mut account = Arc::new(Account::new(site, self.terms.get(), around));
         // Not so from here on: it is handed over in one go.
         if let Some(account) = Arc::get_mut(&mut account) {
             account.take_over(SoFar {
@@ -326,21 +345,23 @@ impl Frame {
         Some(account)
     }
 
-    /// Takes over what a future held between polls. Whether its line is not simply its limit.
+    /// Takes over what a future held between polls. Whether its line is more than its limit and what it told.
     #[inline]
     pub(super) fn carry_in(&self, carried: &mut Carried) -> bool {
         self.peak_bytes.set(carried.peak_bytes);
-        if carried.is_plain() {
-            return false;
+        if carried.published_bytes != 0 {
+            // The frame's to take back from now on, should the future find it gone.
+            self.set_published(std::mem::take(&mut carried.published_bytes));
         }
-        self.carry_in_closely(carried);
-        true
+        let is_special = carried.exceeded || carried.account.is_some();
+        if is_special {
+            self.carry_in_closely(carried);
+        }
+        is_special
     }
 
     #[inline(never)]
     fn carry_in_closely(&self, carried: &mut Carried) {
-        // The frame's to take back from now on, should the future find it gone.
-        self.set_published(std::mem::take(&mut carried.published_bytes));
         if carried.exceeded {
             self.mark(Marks::EXCEEDED);
         }

@@ -57,7 +57,7 @@ impl ScopeHandle {
     /// For a scope without a frame of its own: counts what is attached, against the same limit.
     #[cold]
     pub(super) fn alone(site: &'static Site, terms: Terms) -> Self {
-        ScopeHandle::new(Arc::new(Account::new(site, terms, None)))
+        ScopeHandle::new(Arc::new(Account::new(site, terms, &[])))
     }
 
     /// A handle for the innermost scope that runs on this thread: a guard's, or in async code the limited future's that is being
@@ -126,41 +126,71 @@ impl fmt::Debug for ScopeHandle {
     }
 }
 
-/// This thread works for a scope, and for every shared scope around that, while this lives.
-struct Attached {
+/// This thread works for a scope, and for every scope around that, while this lives.
+struct Attached<'a> {
+    account: &'a Arc<Account>,
     /// Of the outermost frame that was pushed; the others follow it.
     first: Option<Ticket>,
     frames: u32,
+    /// The first scope that found no room for a frame, and the thread's net at that moment.
+    without_frame: Option<(usize, i64)>,
     _on_this_thread: PhantomData<*const ()>,
 }
 
-impl Attached {
-    fn to(account: &Arc<Account>) -> Self {
+impl<'a> Attached<'a> {
+    fn to(account: &'a Arc<Account>) -> Self {
         let mut attached = Attached {
+            account,
             first: None,
             frames: 0,
+            without_frame: None,
             _on_this_thread: PhantomData,
         };
-        attached.push(account);
+        attached.push_all();
         attached
     }
 
-    /// The outermost first, as on the thread where they were entered.
-    fn push(&mut self, account: &Arc<Account>) {
-        if let Some(parent) = &account.parent {
-            self.push(parent);
+    /// The scope and those around it that have not ended, the outermost first, as on the thread where they were entered.
+    fn scopes(&self) -> impl Iterator<Item = (usize, &'a Arc<Account>)> + use<'a> {
+        let around = self.account.around.iter().enumerate();
+        around
+            .filter(|(_, account)| !account.is_over())
+            .chain(std::iter::once((usize::MAX, self.account)))
+    }
+
+    fn push_all(&mut self) {
+        for (number, account) in self.scopes() {
+            let net_bytes = counters::now().net_bytes();
+            match thread::frames(|frames| frames.attach(account, net_bytes)) {
+                Ticket::COVERED => {}
+                Ticket::NONE => {
+                    self.without_frame.get_or_insert((number, net_bytes));
+                }
+                ticket => {
+                    self.first.get_or_insert(ticket);
+                    self.frames += 1;
+                }
+            }
         }
-        let net_bytes = counters::now().net_bytes();
-        let ticket = thread::frames(|frames| frames.attach(account, net_bytes));
-        if ticket != Ticket::NONE {
-            self.first.get_or_insert(ticket);
-            self.frames += 1;
+    }
+
+    /// What was done for scopes without a frame, at the end and in one sum.
+    #[cold]
+    fn post_alone(&self, first: usize, start_bytes: i64) {
+        let gained_bytes = counters::now().net_bytes().wrapping_sub(start_bytes);
+        for (_, account) in self.scopes().filter(|(number, _)| *number >= first) {
+            if !thread::frames(|frames| frames.posts_to(account)) {
+                account.post(gained_bytes);
+            }
         }
     }
 }
 
-impl Drop for Attached {
+impl Drop for Attached<'_> {
     fn drop(&mut self) {
+        if let Some((first, start_bytes)) = self.without_frame {
+            self.post_alone(first, start_bytes);
+        }
         let Some(first) = self.first else { return };
         for n in (0..self.frames).rev() {
             let net_bytes = counters::now().net_bytes();

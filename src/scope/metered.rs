@@ -204,6 +204,9 @@ impl Drop for Run<'_> {
 impl Run<'_> {
     #[inline(never)]
     fn suspend_loudly(&mut self, now: Counts) {
+        if self.ticket == Ticket::COVERED {
+            return;
+        }
         match thread::frames(|frames| frames.close(self.ticket, now.net_bytes())) {
             Some(held) => self.scope.held = held,
             None => self.carry_alone(now),

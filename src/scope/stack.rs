@@ -52,6 +52,8 @@ pub(super) fn positive(bytes: i64) -> u64 {
 
 impl Ticket {
     pub(super) const NONE: Ticket = Ticket { serial: 0 };
+    /// No frame either, but another one of this thread posts to its account.
+    pub(super) const COVERED: Ticket = Ticket { serial: u64::MAX };
 
     #[inline]
     pub(super) fn of(serial: u64) -> Self {
@@ -74,6 +76,8 @@ pub(super) struct FrameStack {
     high_bytes: Cell<i64>,
     depth: Cell<usize>,
     last_serial: Cell<u64>,
+    /// There may be frames beyond the depth whose guards live on.
+    has_orphans: Cell<bool>,
     frames: [Frame; MAX_DEPTH],
 }
 
@@ -85,6 +89,7 @@ impl FrameStack {
             high_bytes: Cell::new(0),
             depth: Cell::new(NEW),
             last_serial: Cell::new(0),
+            has_orphans: Cell::new(false),
             frames: [const { Frame::empty() }; MAX_DEPTH],
         }
     }
@@ -167,6 +172,11 @@ impl FrameStack {
         carried: &mut Carried,
         net_bytes: i64,
     ) -> Ticket {
+        if let Some(account) = &carried.account
+            && self.posts_to(account)
+        {
+            return Ticket::COVERED;
+        }
         let base_bytes = net_bytes.wrapping_sub(carried.used_bytes);
         let Some(frame) = self.push(site, terms, base_bytes) else {
             return Ticket::NONE;
@@ -176,22 +186,35 @@ impl FrameStack {
             self.find_lines();
         } else {
             self.lower_trip(frame.line_bytes());
+            self.floor_bytes
+                .set(self.floor_bytes.get().max(frame.floor_bytes()));
         }
         frame.ticket()
     }
 
-    /// Opens a frame for work that this thread does for another's scope, unless that scope is open here anyway.
+    /// Opens a frame for work that this thread does for another's scope. [`Ticket::COVERED`] when that is open here anyway.
     pub(super) fn attach(&self, account: &Arc<Account>, net_bytes: i64) -> Ticket {
-        let is_open = |frame: &Frame| !frame.is_closed() && frame.is_of(account);
-        if self.open().iter().any(is_open) {
-            return Ticket::NONE;
+        if self.posts_to(account) {
+            return Ticket::COVERED;
         }
         let Some(frame) = self.push(account.site, account.terms, net_bytes) else {
             return Ticket::NONE;
         };
-        frame.share(Arc::clone(account), 0);
+        frame.attach(Arc::clone(account));
         self.find_lines();
         frame.ticket()
+    }
+
+    /// Whether a frame of this thread posts to `account` anyway, also one whose guard outlived the lowest scope.
+    pub(super) fn posts_to(&self, account: &Arc<Account>) -> bool {
+        let frames = if self.has_orphans.get() {
+            &self.frames
+        } else {
+            self.open()
+        };
+        frames
+            .iter()
+            .any(|frame| !frame.is_closed() && frame.is_of(account))
     }
 
     /// The next free frame, open, at `base_bytes`, with a new serial.
@@ -204,6 +227,7 @@ impl FrameStack {
         let outer = Outer {
             high_bytes: self.high_bytes.get(),
             trip_bytes: self.trip_bytes.get(),
+            floor_bytes: self.floor_bytes.get(),
         };
         frame.open(serial, site, terms, base_bytes);
         frame.outer.set(outer);
@@ -266,6 +290,7 @@ impl FrameStack {
             let outer = frame.outer.get();
             frame.outer.set(Outer {
                 trip_bytes,
+                floor_bytes,
                 ..outer
             });
             if frame.is_closed() {
@@ -358,9 +383,6 @@ impl FrameStack {
             carried.used_bytes = net_bytes.wrapping_sub(top.base_bytes.get());
             carried.published_bytes = top.published_bytes();
             carried.peak_bytes = self.pop(position, top, high_bytes);
-            if carried.published_bytes != 0 {
-                self.find_lines();
-            }
         }
         is_quiet
     }
@@ -370,10 +392,12 @@ impl FrameStack {
     fn pop(&self, position: usize, top: &Frame, high_bytes: i64) -> i64 {
         if position == 0 {
             self.trip_bytes.set(NO_TRIP);
+            self.floor_bytes.set(NO_FLOOR);
         } else {
             let outer = top.outer.get();
             self.high_bytes.set(high_bytes.max(outer.high_bytes));
             self.trip_bytes.set(outer.trip_bytes);
+            self.floor_bytes.set(outer.floor_bytes);
         }
         self.depth.set(position);
         top.peak_at(high_bytes)
@@ -432,13 +456,18 @@ impl FrameStack {
     fn share_up_to(&self, position: usize, net_bytes: i64) -> Option<Arc<Account>> {
         // Peaks and verdicts so far go into the accounts.
         self.settle(net_bytes);
-        let mut innermost: Option<Arc<Account>> = None;
+        let mut around: Vec<Arc<Account>> = Vec::new();
+        let mut innermost = None;
         for frame in self.frames[..=position]
             .iter()
             .filter(|frame| !frame.is_closed())
         {
-            let parent = innermost.take();
-            innermost = frame.account_below(parent);
+            around.extend(
+                innermost
+                    .take()
+                    .filter(|outer: &Arc<Account>| !outer.is_over()),
+            );
+            innermost = frame.account_within(&around);
         }
         // What each held so far is posted now; allocating an account above may have been an event of its own.
         self.settle(net_bytes);
@@ -451,6 +480,8 @@ impl FrameStack {
         while let Some(top) = self.depth().checked_sub(1) {
             let frame = &self.frames[top];
             if position == 0 {
+                self.has_orphans
+                    .set(self.has_orphans.get() || !frame.is_closed());
                 frame.fall_silent();
             } else if !frame.is_closed() {
                 if let Some(above) = self.frames[..=top].get(position + 1) {

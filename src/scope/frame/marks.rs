@@ -16,6 +16,8 @@ impl Marks {
     pub(super) const SHARED: u64 = 1 << 34;
     /// Its site was told that it holds something.
     pub(super) const TOLD: u64 = 1 << 35;
+    /// Works for another thread's scope, whose end is not this frame's.
+    pub(super) const ATTACHED: u64 = 1 << 37;
     /// The frame below it is closed, and goes when it goes.
     pub(super) const ABOVE_CLOSED: u64 = 1 << 36;
 

@@ -21,12 +21,6 @@ pub(in crate::scope) struct Carried {
 }
 
 impl Carried {
-    /// Within its limit, of no account, and small: nothing but a base and a peak.
-    #[inline]
-    pub(in crate::scope) fn is_plain(&self) -> bool {
-        !self.exceeded && self.published_bytes == 0 && self.account.is_none()
-    }
-
     /// The scope has ended: its site holds nothing more for it, and keeps its peak.
     pub(in crate::scope) fn end(&self, site: &'static Site) {
         self.fall_silent(site);

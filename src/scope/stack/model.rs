@@ -256,11 +256,10 @@ impl World {
                 let account = self.stacks[thread].share(open.ticket, self.nets[thread]);
                 self.observe(thread);
                 // All around it are shared as well.
-                let mut next = account.as_ref();
-                while let Some(account) = next {
-                    let of = self.scope_of(account);
-                    self.accounts[of] = Some(Arc::clone(account));
-                    next = account.parent.as_ref();
+                let account = account.expect("its frame is open");
+                for shared in account.around.iter().chain([&account]) {
+                    let of = self.scope_of(shared);
+                    self.accounts[of] = Some(Arc::clone(shared));
                 }
                 for below in &self.open[thread][..=at] {
                     if below.kind != Kind::Closed {
@@ -341,20 +340,32 @@ impl World {
             return;
         }
         let of = shared[n % shared.len()];
-        let mut chain = vec![Arc::clone(self.accounts[of].as_ref().unwrap())];
-        while let Some(parent) = chain.last().unwrap().parent.clone() {
-            chain.push(parent);
-        }
+        let account = Arc::clone(self.accounts[of].as_ref().unwrap());
+        let around = account.around.iter().filter(|around| !around.is_over());
+        let chain: Vec<_> = around.chain([&account]).collect();
         if self.open[thread].len() + chain.len() > MAX_DEPTH {
             return;
         }
-        for account in chain.iter().rev() {
+        for account in chain {
             let of = self.scope_of(account);
+            let frames = self.open[thread].iter().chain(&self.orphans[thread]);
+            let is_open = frames
+                .into_iter()
+                .any(|open| open.of == of && open.kind != Kind::Closed);
+            let ticket = self.stacks[thread].attach(account, self.nets[thread]);
+            if ticket == Ticket::COVERED && !self.open[thread].iter().any(|open| open.of == of) {
+                // By an orphan whose frame nobody has taken yet.
+                assert!(is_open);
+                continue;
+            }
             let is_open = self.open[thread]
                 .iter()
                 .any(|open| open.of == of && open.kind != Kind::Closed);
-            let ticket = self.stacks[thread].attach(account, self.nets[thread]);
-            assert_eq!(ticket == Ticket::NONE, is_open, "attached once per thread");
+            assert_eq!(
+                ticket == Ticket::COVERED,
+                is_open,
+                "attached once per thread"
+            );
             if !is_open {
                 self.push(thread, of, ticket, 0, Kind::Attached);
             }
