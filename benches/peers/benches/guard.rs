@@ -4,13 +4,21 @@
 //! (nothing around it, nothing allocated in it, its site in the cache). A loop of nothing else shows the throughput of a
 //! warm predictor; the first scope of a site costs some hundred times as much. The scopes with blocks in them end with a peak
 //! that differs from the one before, so that whoever keeps a ledger of peaks is not always at the same place. Two
-//! threads are timed by their own processor time, and share a site.
+//! threads are timed by their own processor time, and share a site. The future that is polled does nothing at all and its
+//! waker is never called, so a poll is the limit and little else. A reservation has nobody beside it, plenty of room, and
+//! memory for its books in the thread's cache.
 
+use std::future;
+use std::future::Future;
 use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use plimsoll::{MemoryLimit, Site, checkpoint, get_memory_manager, memory_limit};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use plimsoll::{
+    ByteSize, MemoryLimit, Site, WithMemoryLimit, checkpoint, get_memory_manager, memory_limit,
+};
 use plimsoll_peers::series::guard;
 use plimsoll_peers::{on_threads, timed};
 
@@ -26,6 +34,13 @@ const DOUBLINGS: usize = 10;
 const STEP: usize = 7;
 /// The sizes between one doubling and the next.
 const BETWEEN: usize = 4;
+
+const RESERVED: ByteSize = ByteSize::mib(1);
+/// Reservations that are held at once, so that dropping them is not timed: few enough that what they free is still in the
+/// thread's cache when the next ones are made, enough to hide the clock.
+const RESERVATIONS: BatchSize = BatchSize::NumIterations(128);
+/// So much has to be allocated that the meter's events have told the allocation clock, on which the quick way rests.
+const CLOCK_BYTES: usize = 4 << 20;
 
 static SITE: Site = Site::new("static");
 
@@ -117,5 +132,51 @@ fn questions(criterion: &mut Criterion) {
     drop(scope);
 }
 
-criterion_group!(benches, malloc_and_free, scopes, threads, blocks, questions);
+/// The same future for both, and as opaque: whether it is ready must not be known in advance.
+fn never_ready() -> impl Future<Output = ()> {
+    future::poll_fn(|context| {
+        black_box(context);
+        Poll::Pending
+    })
+}
+
+fn polls(criterion: &mut Criterion) {
+    let mut context = Context::from_waker(Waker::noop());
+    criterion.bench_function(guard::POLL, |b| {
+        let mut bare = pin!(never_ready());
+        b.iter(|| black_box(bare.as_mut()).poll(&mut context).is_pending());
+    });
+    criterion.bench_function(guard::POLL_LIMITED, |b| {
+        let mut limited = pin!(never_ready().with_memory_limit(LIMIT.at(&SITE)));
+        b.iter(|| black_box(limited.as_mut()).poll(&mut context).is_pending());
+    });
+}
+
+fn reservations(criterion: &mut Criterion) {
+    let manager = get_memory_manager();
+    let scope = LIMIT.at(&SITE).enter();
+    for _ in 0..CLOCK_BYTES / BLOCK_BYTES {
+        drop(black_box(Box::<[u8; BLOCK_BYTES]>::new_uninit()));
+    }
+    drop(scope);
+    // One that is refused takes another way.
+    let reserve = || manager.try_reserve(RESERVED).expect("room for 1 MiB");
+    criterion.bench_function(guard::RESERVE, |b| {
+        b.iter_batched(|| (), |()| reserve(), RESERVATIONS);
+    });
+    criterion.bench_function(guard::RESERVE_AND_DROP, |b| {
+        b.iter(|| drop(black_box(reserve())));
+    });
+}
+
+criterion_group!(
+    benches,
+    malloc_and_free,
+    scopes,
+    threads,
+    blocks,
+    questions,
+    polls,
+    reservations
+);
 criterion_main!(benches);

@@ -1,6 +1,7 @@
 //! The names of what is measured: one for the bench that measures and the table that prints. They are file names too.
 
 pub mod curve;
+pub mod overshoot;
 
 /// `usage()` and what else tells a process its memory.
 pub mod usage {
@@ -40,6 +41,14 @@ pub mod guard {
     pub const CHECKPOINT_OUTSIDE: &str = "checkpoint without a scope";
     /// `checkpoint` in one scope.
     pub const CHECKPOINT_INSIDE: &str = "checkpoint in a scope";
+    /// A poll of a future that is never ready.
+    pub const POLL: &str = "poll of a pending future";
+    /// The same under a limit.
+    pub const POLL_LIMITED: &str = "poll of a pending future under a limit";
+    /// `MemoryManager::try_reserve`, its drop not included.
+    pub const RESERVE: &str = "try_reserve of 1 MiB";
+    /// The same and the drop.
+    pub const RESERVE_AND_DROP: &str = "try_reserve of 1 MiB and drop";
 }
 
 /// Counters: time per call and thread.

@@ -7,6 +7,7 @@ use std::io;
 
 use Target::{AtLeast, AtMost, Shown};
 use plimsoll::ByteSize;
+use plimsoll_peers::series::overshoot::{self, Arm};
 use plimsoll_peers::series::{curve, guard, own, periodic, purge, usage};
 use plimsoll_peers::{Allocator, Run, Table};
 
@@ -15,6 +16,10 @@ const GUARD: Target = AtMost(2.0);
 /// Nanoseconds.
 const QUESTION: Target = AtMost(2.0);
 const QUESTION_INSIDE: Target = AtMost(3.0);
+/// Nanoseconds that a limit adds to a poll.
+const POLL: Target = AtMost(20.0);
+/// Nanoseconds.
+const RESERVE: Target = AtMost(30.0);
 /// Per thread; a shared machine takes from any two.
 const GUARDS_SIDE_BY_SIDE: Target = AtMost(1.5);
 const PERIODIC: Target = AtMost(1.5);
@@ -41,6 +46,9 @@ const FIGURES: &[Figure] = &[
     time(guard::PRESSURE_GLOBAL, Shown),
     time(guard::CHECKPOINT_OUTSIDE, QUESTION),
     time(guard::CHECKPOINT_INSIDE, QUESTION_INSIDE),
+    difference(guard::POLL_LIMITED, guard::POLL, POLL),
+    time(guard::RESERVE, RESERVE),
+    time(guard::RESERVE_AND_DROP, Shown),
     ratio(periodic::NAMED_SELDOM, periodic::THREAD_LOCAL, PERIODIC),
     ratio(periodic::NAMED_OFTEN, periodic::THREAD_LOCAL, PERIODIC),
     ratio(periodic::INLINE_SELDOM, periodic::THREAD_LOCAL, PERIODIC),
@@ -80,6 +88,8 @@ struct Figure {
 enum Source {
     /// criterion's median of one series over that of another.
     Ratio(&'static str, &'static str),
+    /// criterion's median of one series without that of another.
+    Difference(&'static str, &'static str),
     /// criterion's median.
     Median(&'static str),
     /// A number that a bench recorded.
@@ -106,6 +116,14 @@ const fn ratio(of: &'static str, to: &'static str, target: Target) -> Figure {
     Figure {
         source: Source::Ratio(of, to),
         unit: Unit::Times,
+        target,
+    }
+}
+
+const fn difference(of: &'static str, without: &'static str, target: Target) -> Figure {
+    Figure {
+        source: Source::Difference(of, without),
+        unit: Unit::Nanos,
         target,
     }
 }
@@ -138,6 +156,19 @@ impl Figure {
                     Unit::Nanos.of(to_nanos)
                 );
                 (format!("{of} / {to}"), of_nanos / to_nanos, detail)
+            }
+            Source::Difference(of, without) => {
+                let (of_nanos, without_nanos) = (run.median_nanos(of)?, run.median_nanos(without)?);
+                let detail = format!(
+                    " ({} - {})",
+                    Unit::Nanos.of(of_nanos),
+                    Unit::Nanos.of(without_nanos)
+                );
+                (
+                    format!("{of} - {without}"),
+                    of_nanos - without_nanos,
+                    detail,
+                )
             }
             Source::Median(of) => (of.to_owned(), run.median_nanos(of)?, String::new()),
             Source::Recorded(of) => (of.to_owned(), run.recorded(of)?, String::new()),
@@ -175,6 +206,32 @@ impl Unit {
     }
 }
 
+/// How far past the line the worst round of an arm was.
+fn overshoot(run: &Run, arm: &Arm) -> io::Result<[String; 4]> {
+    let worst = run.recorded(arm.worst)?;
+    let (median, too_late) = (run.recorded(arm.median)?, run.recorded(arm.too_late)?);
+    let interval_bytes = (overshoot::INTERVAL.as_u64() * arm.threads_per_line()) as f64;
+    let full = if too_late > 0.0 {
+        format!(
+            "; full before that in {} of rounds",
+            Unit::Share.of(too_late)
+        )
+    } else {
+        String::new()
+    };
+    let measured = format!(
+        "{} ({:.2} intervals per thread; median {}, {:.2}{full})",
+        Unit::Bytes.of(worst),
+        worst / interval_bytes,
+        Unit::Bytes.of(median),
+        median / interval_bytes,
+    );
+    let promised = arm.promised_bytes();
+    let target = promised.map_or(Shown, |bytes| AtMost(bytes as f64));
+    let (bound, verdict) = target.judge(worst, Unit::Bytes);
+    Ok([arm.worst.to_owned(), measured, bound, verdict.to_owned()])
+}
+
 /// What metering costs in instructions, at the sizes that were measured; or why there is nothing to judge.
 fn metering(run: &Run) -> io::Result<Result<Vec<[String; 4]>, &'static str>> {
     let mut rows = Vec::new();
@@ -206,6 +263,9 @@ fn main() -> io::Result<()> {
     let mut table = Table::new(["figure", "measured", "target", "ok/missed"]);
     for figure in FIGURES {
         table.push(figure.row(&run)?);
+    }
+    for arm in &overshoot::ARMS {
+        table.push(overshoot(&run, arm)?);
     }
     let metering = metering(&run)?;
     for row in metering.iter().flatten() {

@@ -16,6 +16,8 @@ use std::alloc::{GlobalAlloc, Layout, handle_alloc_error};
 use std::convert::identity;
 use std::iter;
 use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
 
 use cap::Cap;
 use plimsoll::MemoryLimit;
@@ -33,6 +35,9 @@ const LIMIT: MemoryLimit = MemoryLimit::mib(100);
 /// More than the free regions that a start leaves.
 const HELD_BLOCKS: usize = 64;
 
+/// A tick of the worker: by then it has taken its reading and drawn the line for the heap.
+const SETTLING: Duration = Duration::from_millis(600);
+
 static BARE: Jemalloc = Jemalloc;
 static PLIMSOLL: plimsoll::Jemalloc = plimsoll::Jemalloc;
 static CAP: Cap<Jemalloc> = Cap::new(Jemalloc, usize::MAX);
@@ -46,9 +51,16 @@ static BATCHING: Batching<Jemalloc> = Batching(Jemalloc);
 /// # Panics
 /// When it was called before.
 pub(crate) fn install(allocator: Allocator) {
+    // With one thread a process has cheaper mutexes, and the meter brings a second: so all have one, as every service has.
+    thread::spawn(|| {
+        loop {
+            thread::park();
+        }
+    });
     match allocator {
         Allocator::Managed => {
             plimsoll::get_memory_manager();
+            thread::sleep(SETTLING);
         }
         Allocator::TrackingAllocator => {
             AllocationRegistry::set_global_tracker(NoTracker).expect("the first tracker");
