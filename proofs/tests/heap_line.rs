@@ -18,7 +18,7 @@ fn armed(bytes: u64) -> Arc<Line> {
 
 fn pass(line: &Arc<Line>, active_bytes: u64) -> loom::thread::JoinHandle<bool> {
     let line = Arc::clone(line);
-    loom::thread::spawn(move || line.passed(|| Some(active_bytes)))
+    loom::thread::spawn(move || line.passed(|_| Some(active_bytes)))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn one_of_three_wins_the_line_that_all_pass() {
     loom::model(|| {
         let line = armed(100);
         let others = [pass(&line, 150), pass(&line, 160)];
-        let mine = line.passed(|| Some(170));
+        let mine = line.passed(|_| Some(170));
         let wins = others
             .into_iter()
             .map(|thread| thread.join().unwrap())
@@ -35,7 +35,7 @@ fn one_of_three_wins_the_line_that_all_pass() {
             .count();
         assert_eq!(wins, 1);
         // And then it is disarmed.
-        assert!(!line.passed(|| unreachable!("nobody asks below no line")));
+        assert!(!line.passed(|_| unreachable!("nobody asks below no line")));
     });
 }
 
@@ -45,14 +45,14 @@ fn an_arming_is_not_lost_to_who_passed_the_one_before() {
         let line = armed(100);
         let late = pass(&line, 150);
         // The worker arms it anew as soon as somebody rings.
-        let mine = line.passed(|| Some(160));
+        let mine = line.passed(|_| Some(160));
         if mine {
             line.arm(200);
         }
         assert!(mine != late.join().unwrap(), "two wins of one arming");
         if mine {
-            assert!(!line.passed(|| Some(200)));
-            assert!(line.passed(|| Some(201)), "the second arming is lost");
+            assert!(!line.passed(|_| Some(200)));
+            assert!(line.passed(|_| Some(201)), "the second arming is lost");
         }
     });
 }
@@ -64,8 +64,8 @@ fn an_arming_that_comes_while_another_stands_is_the_one_that_counts() {
         let event = pass(&line, 150);
         line.arm(200);
         event.join().unwrap();
-        assert!(!line.passed(|| Some(200)));
-        assert!(line.passed(|| Some(201)), "armed last, and lost");
+        assert!(!line.passed(|_| Some(200)));
+        assert!(line.passed(|_| Some(201)), "armed last, and lost");
     });
 }
 
@@ -76,6 +76,6 @@ fn a_line_that_is_disarmed_is_passed_by_nobody_any_more() {
         let event = pass(&line, 150);
         line.disarm();
         event.join().unwrap();
-        assert!(!line.passed(|| unreachable!("nobody asks below no line")));
+        assert!(!line.passed(|_| unreachable!("nobody asks below no line")));
     });
 }

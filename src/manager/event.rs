@@ -41,6 +41,7 @@ mod tests {
     #[test]
     fn shrinking_a_block_of_another_threads_turns_no_clock_back() {
         let allocated_bytes = 600 << 10;
+        meter::clock::want();
         let before = meter::clock::allocated_bytes();
         // A new thread's first event.
         let event = move || {

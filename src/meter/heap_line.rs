@@ -15,8 +15,13 @@ use crate::meter::line::Line;
 use crate::meter::{clock, installed};
 use crate::sys::jemalloc;
 
-/// A thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several allocations.
-const LOOK_EVERY_BYTES: u64 = 1 << 20;
+/// Near the line a thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several
+/// allocations.
+const LEAST_STEP_BYTES: u64 = 1 << 20;
+/// Far from it once in so many,
+const MOST_STEP_BYTES: u64 = 16 << 20;
+/// or in so large a part of the way: that many threads together pass the line by no more than they would one by one.
+const STEPS_TO_LINE: u64 = 64;
 
 static LINE: Line = Line::disarmed();
 
@@ -55,18 +60,27 @@ pub(crate) fn at_event(allocated_bytes: u64) {
     let _ = MARKS.try_with(|marks| {
         let counted_bytes = marks.counted_bytes.get();
         marks.counted_bytes.set(allocated_bytes);
-        clock::advance(allocated_bytes.wrapping_sub(counted_bytes));
-        if allocated_bytes >= marks.next_look_bytes.get() {
-            marks
-                .next_look_bytes
-                .set(allocated_bytes + LOOK_EVERY_BYTES);
-            look();
+        if clock::is_wanted() {
+            clock::advance(allocated_bytes.wrapping_sub(counted_bytes));
+        }
+        if LINE.is_armed() && allocated_bytes >= marks.next_look_bytes.get() {
+            marks.next_look_bytes.set(allocated_bytes + look());
         }
     });
 }
 
-fn look() {
-    if LINE.passed(jemalloc::active_bytes) {
+/// Looks whether the heap has passed its line, and returns after how many bytes to look again.
+#[inline(never)]
+fn look() -> u64 {
+    let mut step_bytes = LEAST_STEP_BYTES;
+    let passed = LINE.passed(|line_bytes| {
+        let active_bytes = jemalloc::active_bytes()?;
+        step_bytes = (line_bytes.saturating_sub(active_bytes) / STEPS_TO_LINE)
+            .clamp(LEAST_STEP_BYTES, MOST_STEP_BYTES);
+        Some(active_bytes)
+    });
+    if passed {
         installed::ring_from_event(ring::HEAP_LINE);
     }
+    step_bytes
 }

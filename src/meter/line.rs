@@ -26,11 +26,17 @@ impl Line {
         self.arm(DISARMED);
     }
 
-    /// Whether the caller is the one that passes it, and by that disarms it. Asks for what is active only while it is armed.
-    pub(crate) fn passed(&self, active_bytes: impl FnOnce() -> Option<u64>) -> bool {
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) != DISARMED
+    }
+
+    /// Whether the caller is the one that passes it, and by that disarms it. Asks for what is active only while it is armed, and
+    /// tells where it lies.
+    pub(crate) fn passed(&self, active_bytes: impl FnOnce(u64) -> Option<u64>) -> bool {
         let line = self.bytes.load(Ordering::Relaxed);
         line != DISARMED
-            && active_bytes().is_some_and(|active| active > line)
+            && active_bytes(line).is_some_and(|active| active > line)
             // Not if it was armed anew meanwhile: what was read then is too old for that line.
             && self
                 .bytes

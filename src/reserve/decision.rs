@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::meter;
 use crate::reserve::ReserveError;
 use crate::usage::Usage;
 
 /// More than any machine has, and so little that sums of it stay far from the end of an `i64`.
 pub(super) const MOST_BYTES: u64 = 1 << 60;
-/// What a thread may have allocated since its last event.
-const INTERVAL_BYTES: u64 = 256 << 10;
 /// So many threads are allowed for at least, and one more for each of the limit's `BYTES_PER_THREAD`.
 const THREADS: u64 = 64;
 const BYTES_PER_THREAD: u64 = 8 << 20;
@@ -85,8 +84,10 @@ impl Forecast {
         match reading {
             // A clock that nobody drives tells nothing: then every request takes a reading of its own.
             Some(reading) if clock_bytes > 0 => {
-                self.used_up_at
-                    .store(used_up_at(reading, clock_bytes), Ordering::Relaxed);
+                self.used_up_at.store(
+                    used_up_at(reading, clock_bytes, meter::interval_bytes()),
+                    Ordering::Relaxed,
+                );
                 // Last: whoever sees the new time sees the new place.
                 self.good_until_ms
                     .store(now_ms.saturating_add(READING_LIVES_MS), Ordering::Release);
@@ -113,14 +114,16 @@ impl Forecast {
 
 /// Worked example: 1 GiB free of 4 GiB, the clock at 10 GiB. The slack is 512 intervals, 128 MiB; so headroom may be used up
 /// when the clock stands at 10 GiB + 896 MiB.
-fn used_up_at(reading: Reading, clock_bytes: u64) -> u64 {
-    let slack = THREADS.max(reading.limit_bytes / BYTES_PER_THREAD) * INTERVAL_BYTES;
+fn used_up_at(reading: Reading, clock_bytes: u64, interval_bytes: u64) -> u64 {
+    let threads = THREADS.max(reading.limit_bytes / BYTES_PER_THREAD);
+    let slack = threads.saturating_mul(interval_bytes);
     clock_bytes.saturating_add(reading.headroom_bytes.saturating_sub(slack))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::DEFAULT_INTERVAL_BYTES as INTERVAL_BYTES;
     use proptest::prelude::*;
 
     const MIB: u64 = 1 << 20;

@@ -99,6 +99,8 @@ impl Pool {
 
     #[cold]
     fn claim_by_reading(&self, bytes: u64) -> Result<(), ReserveError> {
+        // From the first request on, which takes a reading after this.
+        clock::want();
         let source = self.source(bytes)?;
         let queue = self.queue.lock();
         self.examine(&*source, bytes, queue.bytes())
@@ -110,6 +112,7 @@ impl Pool {
         if self.claim_by_forecast(bytes) {
             return Ok(Asked::Granted);
         }
+        clock::want();
         let waiter = Arc::new(Waiter::new(waker.clone()));
         let mut spare = Queue::spare(0);
         let (verdict, ticket) = loop {

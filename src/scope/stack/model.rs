@@ -377,23 +377,18 @@ impl World {
             return;
         }
         let (of, mut carried) = match self.future.take() {
-            Some(waiting) => {
-                // Polled where its scope is attached it counts twice: a finding of its own.
-                let is_attached = self.open[thread]
-                    .iter()
-                    .any(|open| open.of == waiting.0 && open.kind != Kind::Closed);
-                if is_attached {
-                    self.future = Some(waiting);
-                    return;
-                }
-                waiting
-            }
+            Some(waiting) => waiting,
             None => (self.new_scope(LIMITS[limit]), Carried::default()),
         };
         let (site, terms) = (self.sites[of], self.scopes[of].terms);
         let net = self.nets[thread];
         let holds = carried.used_bytes;
         let ticket = self.stacks[thread].resume(site, terms, &mut carried, net);
+        if ticket == Ticket::COVERED {
+            // Attached here: its gains are posted by that frame.
+            self.future = Some((of, carried));
+            return;
+        }
         self.push(thread, of, ticket, holds, Kind::Future);
         self.polled = Some(carried);
     }
