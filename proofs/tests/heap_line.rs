@@ -1,5 +1,6 @@
 //! The heap's line: of those who pass it one wins, and an arming that nobody passed stays.
 
+#[allow(dead_code, reason = "the model uses its part")]
 #[path = "../../src/meter/line.rs"]
 mod line;
 

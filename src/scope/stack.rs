@@ -19,15 +19,16 @@
 //! the allocator.
 
 mod carried;
+mod sharing;
+mod ticket;
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use crate::scope::Site;
-use crate::scope::account::Account;
 use crate::scope::frame::{Frame, Outer, PUBLISH_STEP_BYTES, Verdict};
 use crate::scope::terms::Terms;
 pub(super) use carried::Carried;
+pub(super) use ticket::Ticket;
 
 /// Nested scopes of different sites; deeper ones are still judged by their guards, but not at checkpoints.
 const MAX_DEPTH: usize = 32;
@@ -39,31 +40,9 @@ const NO_FLOOR: i64 = i64::MIN;
 /// Stands in the depth until the first scope: a new thread then takes the long way in.
 const NEW: usize = 1 << (usize::BITS - 1);
 
-/// Which frame a guard holds; serial 0 stands for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
-    serial: u64,
-}
-
 /// A signed count as the bytes that people read.
 pub(super) fn positive(bytes: i64) -> u64 {
     u64::try_from(bytes).unwrap_or(0)
-}
-
-impl Ticket {
-    pub(super) const NONE: Ticket = Ticket { serial: 0 };
-    /// No frame either, but another one of this thread posts to its account.
-    pub(super) const COVERED: Ticket = Ticket { serial: u64::MAX };
-
-    #[inline]
-    pub(super) fn of(serial: u64) -> Self {
-        Ticket { serial }
-    }
-
-    /// That of the frame pushed `frames` after this one's, nothing else in between.
-    pub(super) fn plus(self, frames: u32) -> Self {
-        Ticket::of(self.serial + u64::from(frames))
-    }
 }
 
 /// The frames of one thread.
@@ -190,31 +169,6 @@ impl FrameStack {
                 .set(self.floor_bytes.get().max(frame.floor_bytes()));
         }
         frame.ticket()
-    }
-
-    /// Opens a frame for work that this thread does for another's scope. [`Ticket::COVERED`] when that is open here anyway.
-    pub(super) fn attach(&self, account: &Arc<Account>, net_bytes: i64) -> Ticket {
-        if self.posts_to(account) {
-            return Ticket::COVERED;
-        }
-        let Some(frame) = self.push(account.site, account.terms, net_bytes) else {
-            return Ticket::NONE;
-        };
-        frame.attach(Arc::clone(account));
-        self.find_lines();
-        frame.ticket()
-    }
-
-    /// Whether a frame of this thread posts to `account` anyway, also one whose guard outlived the lowest scope.
-    pub(super) fn posts_to(&self, account: &Arc<Account>) -> bool {
-        let frames = if self.has_orphans.get() {
-            &self.frames
-        } else {
-            self.open()
-        };
-        frames
-            .iter()
-            .any(|frame| !frame.is_closed() && frame.is_of(account))
     }
 
     /// The next free frame, open, at `base_bytes`, with a new serial.
@@ -439,39 +393,6 @@ impl FrameStack {
             verdict,
             ended: Some(ended),
         })
-    }
-
-    /// The ticket's frame and every one around it made ready to be shared with other threads: the account of its own.
-    pub(super) fn share(&self, ticket: Ticket, net_bytes: i64) -> Option<Arc<Account>> {
-        let position = self.find(ticket)?;
-        self.share_up_to(position, net_bytes)
-    }
-
-    /// As [`share`](Self::share), for the innermost open frame.
-    pub(super) fn share_innermost(&self, net_bytes: i64) -> Option<Arc<Account>> {
-        let position = self.open().iter().rposition(|frame| !frame.is_closed())?;
-        self.share_up_to(position, net_bytes)
-    }
-
-    fn share_up_to(&self, position: usize, net_bytes: i64) -> Option<Arc<Account>> {
-        // Peaks and verdicts so far go into the accounts.
-        self.settle(net_bytes);
-        let mut around: Vec<Arc<Account>> = Vec::new();
-        let mut innermost = None;
-        for frame in self.frames[..=position]
-            .iter()
-            .filter(|frame| !frame.is_closed())
-        {
-            around.extend(
-                innermost
-                    .take()
-                    .filter(|outer: &Arc<Account>| !outer.is_over()),
-            );
-            innermost = frame.account_within(&around);
-        }
-        // What each held so far is posted now; allocating an account above may have been an event of its own.
-        self.settle(net_bytes);
-        innermost
     }
 
     /// After the frame at `position` was closed: pops it if it is on top, with every closed one below; the lowest takes all along.
