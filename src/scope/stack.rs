@@ -209,7 +209,7 @@ impl FrameStack {
     fn find(&self, ticket: Ticket) -> Option<usize> {
         self.open()
             .iter()
-            .rposition(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
+            .rposition(|frame| frame.ticket() == ticket && !frame.is_closed())
     }
 
     /// The frame of a guard that outlived the lowest scope, unless another scope has its place by now.
@@ -217,7 +217,7 @@ impl FrameStack {
     fn orphan(&self, ticket: Ticket) -> Option<&Frame> {
         self.frames[self.depth().min(MAX_DEPTH)..]
             .iter()
-            .find(|frame| frame.serial.get() == ticket.serial && !frame.is_closed())
+            .find(|frame| frame.ticket() == ticket && !frame.is_closed())
             .filter(|_| ticket != Ticket::NONE)
     }
 
@@ -296,7 +296,7 @@ impl FrameStack {
         let lowest = &self.frames[0];
         let high_bytes = self.high_bytes.get().max(net_bytes);
         let is_quiet = self.depth.get() == 1
-            && lowest.serial.get() == ticket.serial
+            && lowest.ticket() == ticket
             && lowest.is_plain()
             && self.is_calm(high_bytes);
         is_quiet.then(|| {
@@ -311,8 +311,7 @@ impl FrameStack {
         let position = self.depth().wrapping_sub(1);
         let top = self.frames.get(position)?;
         let high_bytes = self.high_bytes.get().max(net_bytes);
-        let is_quiet =
-            top.serial.get() == ticket.serial && top.is_plain() && self.is_calm(high_bytes);
+        let is_quiet = top.ticket() == ticket && top.is_plain() && self.is_calm(high_bytes);
         is_quiet.then(|| self.pop(position, top, high_bytes))
     }
 
@@ -329,7 +328,7 @@ impl FrameStack {
             return false;
         };
         let high_bytes = self.high_bytes.get().max(net_bytes);
-        let is_quiet = top.serial.get() == ticket.serial
+        let is_quiet = top.ticket() == ticket
             && top.is_plain_or_told()
             && self.is_calm(high_bytes)
             && net_bytes >= self.floor_bytes.get();
