@@ -272,7 +272,7 @@ impl Frame {
     }
 
     /// Its account, if it has one.
-    fn account(&self) -> Option<Arc<Account>> {
+    pub(super) fn account(&self) -> Option<Arc<Account>> {
         if !self.is_shared() {
             return None;
         }

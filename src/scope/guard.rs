@@ -22,6 +22,9 @@ use crate::sys::jemalloc;
 /// std::thread::spawn(move || drop(scope));
 /// ```
 ///
+/// Do not hold it across an `.await`: it would measure, and stop, whatever else this thread runs meanwhile. A spawned task refuses
+/// that at compile time; `block_on` and tasks of one thread do not. [`WithMemoryLimit`](crate::WithMemoryLimit) is for futures.
+///
 /// # Panics
 /// Dropping panics when the scope passed its limit under [`OnExceed::Panic`], unless the thread panics already.
 #[must_use = "the scope ends when the guard is dropped; `let _ =` drops at once"]

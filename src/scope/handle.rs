@@ -132,6 +132,8 @@ struct Attached<'a> {
     /// Of the outermost frame that was pushed; the others follow it.
     first: Option<Ticket>,
     frames: u32,
+    /// At least one of the scopes is open on this thread anyway.
+    is_covered: bool,
     /// The first scope that found no room for a frame, and the thread's net at that moment.
     without_frame: Option<(usize, i64)>,
     _on_this_thread: PhantomData<*const ()>,
@@ -143,6 +145,7 @@ impl<'a> Attached<'a> {
             account,
             first: None,
             frames: 0,
+            is_covered: false,
             without_frame: None,
             _on_this_thread: PhantomData,
         };
@@ -162,7 +165,7 @@ impl<'a> Attached<'a> {
         for (number, account) in self.scopes() {
             let net_bytes = counters::now().net_bytes();
             match thread::frames(|frames| frames.attach(account, net_bytes)) {
-                Ticket::COVERED => {}
+                Ticket::COVERED => self.is_covered = true,
                 Ticket::NONE => {
                     self.without_frame.get_or_insert((number, net_bytes));
                 }
@@ -190,6 +193,10 @@ impl Drop for Attached<'_> {
     fn drop(&mut self) {
         if let Some((first, start_bytes)) = self.without_frame {
             self.post_alone(first, start_bytes);
+        }
+        if self.is_covered {
+            let net_bytes = counters::now().net_bytes();
+            thread::frames(|frames| frames.settle_orphans(net_bytes));
         }
         let Some(first) = self.first else { return };
         for n in (0..self.frames).rev() {

@@ -218,7 +218,6 @@ impl FrameStack {
         self.frames[self.depth().min(MAX_DEPTH)..]
             .iter()
             .find(|frame| frame.ticket() == ticket && !frame.is_closed())
-            .filter(|_| ticket != Ticket::NONE)
     }
 
     /// Judges every open frame and has each post what it gained; afterwards no line lies below `net_bytes` that was not acted on.

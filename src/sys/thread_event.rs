@@ -43,7 +43,13 @@ pub(crate) fn install<E: ThreadEvent>(interval_bytes: u64) -> bool {
         E::event(counts, super::allocator::replaced_bytes());
     }
 
-    if !super::jemalloc::is_global() {
+    // Elsewhere a thread-local may allocate when it is first used, or be gone when the allocator calls back.
+    let has_native_tls = cfg!(any(
+        target_os = "linux",
+        target_os = "freebsd",
+        target_os = "macos"
+    ));
+    if !has_native_tls || !super::jemalloc::is_global() {
         return false;
     }
     // Allocations alone: freeing can pass no limit, and half the events cost half as much.

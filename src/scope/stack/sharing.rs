@@ -31,6 +31,16 @@ impl FrameStack {
             .any(|frame| !frame.is_closed() && frame.is_of(account))
     }
 
+    /// Has frames whose guards outlived the lowest scope post what this thread gained: nothing else asks them to.
+    pub(in crate::scope) fn settle_orphans(&self, net_bytes: i64) {
+        if self.has_orphans.get() {
+            let beyond = &self.frames[self.open().len()..];
+            for orphan in beyond.iter().filter(|frame| !frame.is_closed()) {
+                orphan.judge(net_bytes, net_bytes);
+            }
+        }
+    }
+
     /// The ticket's frame and every one around it made ready to be shared with other threads: the account of its own.
     pub(in crate::scope) fn share(&self, ticket: Ticket, net_bytes: i64) -> Option<Arc<Account>> {
         let position = self.find(ticket)?;
@@ -46,6 +56,9 @@ impl FrameStack {
     fn share_up_to(&self, position: usize, net_bytes: i64) -> Option<Arc<Account>> {
         // Peaks and verdicts so far go into the accounts.
         self.settle(net_bytes);
+        if let Some(account) = self.frames[position].account() {
+            return Some(account);
+        }
         let mut around: Vec<Arc<Account>> = Vec::new();
         let mut innermost = None;
         for frame in self.frames[..=position]
