@@ -1,4 +1,4 @@
-//! What a review of the scopes found.
+//! Scopes in unusual orders and places: each of these was wrong once.
 
 #![cfg(feature = "jemalloc")]
 
