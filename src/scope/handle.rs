@@ -77,6 +77,11 @@ impl ScopeHandle {
     }
 
     /// The scope's site.
+    ///
+    /// ```
+    /// let scope = plimsoll::MemoryLimit::mib(1).named("request").enter();
+    /// assert_eq!(scope.handle().site().name(), "request");
+    /// ```
     pub fn site(&self) -> &'static Site {
         self.account.site
     }

@@ -60,7 +60,15 @@ impl ScopeStats {
         self.peaks.quantile_bytes(quantile)
     }
 
-    /// A limit learned from what its scopes have used: p99 and 15 % more.
+    /// A limit learned from what its scopes have used: p99 and 15 % more. `None` where [`quantile_bytes`](Self::quantile_bytes) is.
+    ///
+    /// ```
+    /// for scope in plimsoll::get_memory_manager().scopes() {
+    ///     if let Some(suggestion) = scope.suggestion() {
+    ///         println!("{}: {suggestion}", scope.name);
+    ///     }
+    /// }
+    /// ```
     pub fn suggestion(&self) -> Option<Suggestion> {
         self.peaks.suggestion()
     }

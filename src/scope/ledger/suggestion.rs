@@ -12,6 +12,20 @@ const MIB: u64 = 1 << 20;
 /// ```text
 /// p99 of 41,000 calls is 37 MiB; suggest `#[memory_limit(43)]`
 /// ```
+///
+/// ```
+/// use plimsoll::{MemoryLimit, get_memory_manager};
+///
+/// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+/// for _ in 0..100 {
+///     drop(MemoryLimit::mib(1).named("suggested for").enter());
+/// }
+/// let scopes = get_memory_manager().scopes();
+/// let scope = scopes.iter().find(|scope| scope.name == "suggested for").unwrap();
+/// let suggestion = scope.suggestion().unwrap();
+/// assert_eq!(suggestion.calls, 100);
+/// println!("{suggestion}"); // p99 of 100 calls is 1 KiB; suggest `#[memory_limit(max = "2KiB")]`
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
