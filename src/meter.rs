@@ -13,7 +13,7 @@ mod thread_cache;
 
 pub(crate) use bell::{Bell, ring};
 pub(crate) use events::{DEFAULT_INTERVAL_BYTES, Events, events, install_events, interval_bytes};
-pub(crate) use heap_line::{arm_heap_line, at_event, disarm_heap_line};
+pub(crate) use heap_line::{arm_heap_line, at_event, disarm_heap_line, heap_line_passed_total};
 pub(crate) use installed::{
     install, is_installed, is_listened_to, ring_from_event, ring_installed, set_starter,
     stand_sentry, start_if_unheard,

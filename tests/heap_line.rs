@@ -52,6 +52,9 @@ fn a_thread_that_fills_the_process_is_noticed_and_the_hooks_run() {
     }));
     let kept: Vec<Vec<u8>> = (0..220).map(|_| vec![1u8; 1 << 20]).collect();
     wait_until("a cleanup above the line", cleaned_above_the_line);
+    // Not by the tick alone, which would have found it as well, later.
+    let passed = get_memory_manager().stats().heap_line_passed_total;
+    assert!(passed > 0, "the heap's line told nobody");
     wait_until("the hook", || CALLS.load(Ordering::Relaxed) > 0);
     wait_until("the warning", || !log.lines("memory is high").is_empty());
     assert_eq!(get_memory_manager().pressure(), PressureLevel::High);
@@ -86,10 +89,12 @@ fn what_is_reserved_and_never_touched_raises_nothing() {
         return;
     }
     let manager = get_memory_manager();
-    let reserved: Vec<Vec<u8>> = (0..8).map(|_| vec![0u8; 1 << 30]).collect();
-    for _ in 0..100 {
-        std::hint::black_box(vec![1u8; 1 << 20]);
-    }
+    let mut reserved: Vec<Vec<u8>> = (0..8).map(|_| vec![0u8; 1 << 30]).collect();
+    // The worker arms the line when it comes to it: perhaps above what was reserved before.
+    wait_until("the heap to pass its line", || {
+        reserved.push(vec![0u8; 1 << 30]);
+        manager.stats().heap_line_passed_total > 0
+    });
     // Two looks of the worker later at the latest it would have said so.
     let looked = std::time::Instant::now();
     wait_until("two ticks", || {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
 use crate::manager::shared::Shared;
+use crate::meter;
 use crate::pressure::PressureLevel;
 use crate::usage::{LimitSource, Usage};
 
@@ -30,6 +31,9 @@ pub struct ManagerStats {
     pub reserved_unfilled_bytes: u64,
     /// How many wait for a reservation.
     pub reservations_waiting: u64,
+    /// How often the heap grew up to where the High line might be reached, and the worker took a reading. Of the process: 0 for a
+    /// manager that is not installed.
+    pub heap_line_passed_total: u64,
     /// Cleanups that ran.
     pub cleanups_total: u64,
     /// The last one.
@@ -56,6 +60,11 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         reserved_bytes: shared.pool().reserved_bytes(),
         reserved_unfilled_bytes: shared.pool().unfilled_bytes(),
         reservations_waiting: shared.pool().waiting() as u64,
+        heap_line_passed_total: if meter::is_installed(&shared.bell) {
+            meter::heap_line_passed_total()
+        } else {
+            0
+        },
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
         last_cleanup: match &*shared.last_cleanup.load() {
             Some((_, report)) => Some(CleanupReport::clone(report)),

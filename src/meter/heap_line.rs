@@ -9,6 +9,7 @@
 //! what was allocated before anybody counted and by the unsettled rest of every thread that ended.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::meter::bell::ring;
 use crate::meter::line::Line;
@@ -24,6 +25,7 @@ const MOST_STEP_BYTES: u64 = 16 << 20;
 const STEPS_TO_LINE: u64 = 64;
 
 static LINE: Line = Line::disarmed();
+static PASSED_TOTAL: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     // Without a destructor, so that the allocator may call back at any time of a thread's life.
@@ -49,6 +51,11 @@ pub(crate) fn arm_heap_line(bytes: u64) {
 /// The line has been passed already: the ticks watch from here.
 pub(crate) fn disarm_heap_line() {
     LINE.disarm();
+}
+
+/// How often the heap has passed its line.
+pub(crate) fn heap_line_passed_total() -> u64 {
+    PASSED_TOTAL.load(Ordering::Relaxed)
 }
 
 /// A thread's event, at so many bytes that it has allocated in its life: advances the allocation clock, and looks at the heap if that
@@ -80,6 +87,7 @@ fn look() -> u64 {
         Some(active_bytes)
     });
     if passed {
+        PASSED_TOTAL.fetch_add(1, Ordering::Relaxed);
         installed::ring_from_event(ring::HEAP_LINE);
     }
     step_bytes
