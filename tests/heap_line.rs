@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use plimsoll::{CleanupFn, CleanupReason, PressureLevel, get_memory_manager, memory_limit};
 use support::capture::log;
@@ -21,6 +22,11 @@ fn passes_its_limit() -> Vec<u8> {
 fn cleaned_above_the_line() -> bool {
     let last = get_memory_manager().stats().last_cleanup;
     last.is_some_and(|report| report.reason == Some(CleanupReason::AbovePercent))
+}
+
+fn two_ticks(what: &str) {
+    let start = Instant::now();
+    wait_until(what, || start.elapsed() > Duration::from_millis(1200));
 }
 
 /// Runs `test` in a process of its own that may use 256 MiB.
@@ -50,6 +56,7 @@ fn a_thread_that_fills_the_process_is_noticed_and_the_hooks_run() {
         CALLS.fetch_add(1, Ordering::Relaxed);
         0u64
     }));
+    two_ticks("the line to be armed");
     let kept: Vec<Vec<u8>> = (0..220).map(|_| vec![1u8; 1 << 20]).collect();
     wait_until("a cleanup above the line", cleaned_above_the_line);
     // Not by the tick alone, which would have found it as well, later.
@@ -95,11 +102,8 @@ fn what_is_reserved_and_never_touched_raises_nothing() {
         reserved.push(vec![0u8; 1 << 30]);
         manager.stats().heap_line_passed_total > 0
     });
-    // Two looks of the worker later at the latest it would have said so.
-    let looked = std::time::Instant::now();
-    wait_until("two ticks", || {
-        looked.elapsed() > std::time::Duration::from_millis(1200)
-    });
+    // By then it would have said so.
+    two_ticks("two looks of the worker");
     assert_eq!(manager.pressure(), PressureLevel::Normal);
     let last = manager.stats().last_cleanup;
     assert!(
