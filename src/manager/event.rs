@@ -10,7 +10,7 @@ struct Meter;
 
 impl ThreadEvent for Meter {
     /// Inside the allocator. Each call is safe there, because
-    /// - `meter::at_event` touches cells of a thread-local without a destructor and atomics, once per MiB it reads a figure of
+    /// - `meter::at_event` touches cells of a thread-local without a destructor and atomics, at most once per MiB it reads a figure of
     ///   jemalloc's that takes no lock (`approximate_stats.active` by its number), and past the line it wakes a futex, once;
     /// - `scope::at_event` touches such cells; past a line also atomics, the clock, and a futex;
     /// - neither can unwind: no indexing that can fail, no `unwrap`, no thread-local that may be gone.
