@@ -92,11 +92,21 @@ impl Site {
         Line::from_index(self.line.load(Ordering::Relaxed).saturating_sub(1) as u16)
     }
 
-    /// It has something to tell. Atomics only: may run inside the allocator.
+    /// It has something to tell. Atomics only, and waits for nobody: may run inside the allocator.
     fn be_listed(&'static self) {
         if self.line.load(Ordering::Relaxed) == 0 {
-            self.open();
+            self.open_own_line();
         }
+    }
+
+    /// Only who lists it opens a line, so that two threads do not use up two. `None` when another thread is doing that.
+    #[cold]
+    fn open_own_line(&'static self) -> Option<u32> {
+        SITES.add(self).then(|| {
+            let line = u32::from(ledger::open_line().index()) + 1;
+            self.line.store(line, Ordering::Relaxed);
+            line
+        })
     }
 
     /// One of its scopes has ended, and held up to `peak_bytes`.
@@ -109,14 +119,11 @@ impl Site {
         ledger::record(Line::from_index(line.wrapping_sub(1) as u16), peak_bytes);
     }
 
-    /// Makes sure that it is listed and has a line.
+    /// Lists it and gives it a line, or waits for who does. Never inside the allocator.
     #[cold]
     #[inline(never)]
     fn open(&'static self) -> u32 {
-        // Only who lists it opens a line, so that two threads do not use up two.
-        if SITES.add(self) {
-            let line = u32::from(ledger::open_line().index()) + 1;
-            self.line.store(line, Ordering::Relaxed);
+        if let Some(line) = self.open_own_line() {
             return line;
         }
         // Another thread is opening it at this moment; should that vanish in a fork, its scopes count under `other`.
