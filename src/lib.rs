@@ -28,7 +28,7 @@ pub use manager::{
 };
 pub use meter::thread_idle;
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
-pub use pressure::PressureLevel;
+pub use pressure::{PressureCause, PressureChange, PressureLevel};
 pub use reserve::{Reservation, ReserveError, Reserving};
 pub use scope::{
     AttachedFuture, LimitCrossing, LimitExceeded, LimitedFuture, MemoryLimit, OnExceed, ScopeGuard,
