@@ -1,15 +1,15 @@
 //! WHAT TO DO: hooks that give memory back, the runner that calls them, and the report of what it all returned.
 
+mod backoff;
 mod hook;
 mod job;
-mod need;
 mod periodic;
 mod registry;
 mod report;
 mod runner;
 
+pub(crate) use backoff::Backoff;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
-pub(crate) use need::{Lines, need};
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
 pub use registry::CleanupRegistration;

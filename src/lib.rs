@@ -26,7 +26,7 @@ pub use manager::{
     BuildError, ENVIRONMENT, EnvironmentVariable, InstallError, ManagerStats, MemoryManager,
     MemoryManagerBuilder, WithMemoryLimit, get_memory_manager,
 };
-pub use meter::thread_idle;
+pub use meter::{BrakeStats, thread_idle};
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
 pub use pressure::{PressureCause, PressureChange, PressureLevel};
 pub use reserve::{Reservation, ReserveError, Reserving};

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::bytes::ByteSize;
-use crate::cleanup::Lines;
 use crate::explain::{Finding, Severity};
 use crate::manager::MemoryManager;
-use crate::manager::config::Config;
+use crate::manager::config::{Config, Reactions};
 use crate::manager::shared::Shared;
 use crate::manager::{environment, global};
+use crate::pressure::Lines;
 use crate::usage::{Gauge, LimitSetting, LimitSource};
 
 /// Below, the callback itself would show; above, limits of some megabytes would be noticed late.
@@ -41,10 +41,16 @@ pub struct MemoryManagerBuilder {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Settings {
     pub(super) limit: Option<LimitSetting>,
+    pub(super) elevated_percent: Option<f64>,
     pub(super) max_memory_percent: Option<f64>,
+    pub(super) critical_percent: Option<f64>,
+    pub(super) burst_byte_seconds: Option<f64>,
     pub(super) cleanup_threshold: Option<ByteSize>,
     pub(super) cleanup_deadline: Option<Duration>,
     pub(super) meter_interval: Option<ByteSize>,
+    pub(super) automatic_cleanup: Option<bool>,
+    pub(super) brake: Option<bool>,
+    pub(super) faster_decay: Option<bool>,
 }
 
 impl Settings {
@@ -76,13 +82,66 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// The High line in percent of the limit: above it [`check_and_cleanup`](MemoryManager::check_and_cleanup) cleans up.
+    /// The High line in percent of the limit: above it reservations are refused, threads that allocate are
+    /// [braked](Self::brake), and [`check_and_cleanup`](MemoryManager::check_and_cleanup) cleans up.
     /// Defaults to `PLIMSOLL_MAX_MEMORY_PERCENT`, else to 80.
     ///
     /// # Errors
     /// `build` refuses what is not above 0 and at most 100.
     pub fn max_memory_percent(mut self, percent: f64) -> Self {
         self.settings.max_memory_percent = Some(percent);
+        self
+    }
+
+    /// The Elevated line in percent of the limit: above it the manager [cleans up by itself](Self::automatic_cleanup).
+    /// Defaults to `PLIMSOLL_ELEVATED_PERCENT`, else to seven eighths of the High line: 70 for 80.
+    ///
+    /// # Errors
+    /// `build` refuses what is not above 0 and below the High line.
+    pub fn elevated_percent(mut self, percent: f64) -> Self {
+        self.settings.elevated_percent = Some(percent);
+        self
+    }
+
+    /// The Critical line in percent of the limit: above it the kernel is about to kill.
+    /// Defaults to `PLIMSOLL_CRITICAL_PERCENT`, else to the middle between the High line and 100: 90 for 80.
+    ///
+    /// # Errors
+    /// `build` refuses what is below the High line or above 100.
+    pub fn critical_percent(mut self, percent: f64) -> Self {
+        self.settings.critical_percent = Some(percent);
+        self
+    }
+
+    /// Short peaks: usage may be `size` above the Elevated line for as long as `time`, or half as much for twice as long, before
+    /// the level rises. Never above the Critical line; cleanups and the brake follow usage and not the level, and do not wait.
+    /// Paid back in 30 s below the line. Defaults to nothing: the level rises at once.
+    pub fn burst(mut self, size: ByteSize, time: Duration) -> Self {
+        self.settings.burst_byte_seconds = Some(size.as_u64() as f64 * time.as_secs_f64());
+        self
+    }
+
+    /// Whether the manager cleans up by itself from the Elevated line on: hooks first, down to the level below, then the
+    /// allocator's unused pages. Defaults to `PLIMSOLL_AUTOMATIC_CLEANUP`, else to yes.
+    pub fn automatic_cleanup(mut self, on: bool) -> Self {
+        self.settings.automatic_cleanup = Some(on);
+        self
+    }
+
+    /// Whether a thread that allocates above the High line waits for the cleanup, for at most 50 ms each time. Linux, with
+    /// jemalloc, and the installed manager. Defaults to `PLIMSOLL_BRAKE`, else to yes.
+    ///
+    /// A thread may hold a lock while it waits; its time is short for that reason. Without the brake a program that fills memory
+    /// at gigabytes per second is killed before any cleanup runs.
+    pub fn brake(mut self, on: bool) -> Self {
+        self.settings.brake = Some(on);
+        self
+    }
+
+    /// Whether the allocator gives unused pages back sooner once pressure has lasted for 5 s, until it is over.
+    /// Defaults to `PLIMSOLL_FASTER_DECAY`, else to yes.
+    pub fn faster_decay(mut self, on: bool) -> Self {
+        self.settings.faster_decay = Some(on);
         self
     }
 
@@ -152,10 +211,12 @@ impl MemoryManagerBuilder {
     pub(super) fn build_whatever_it_takes(mut self) -> MemoryManager {
         let mut errors = environment::fill(&mut self.settings);
         let config = self.settings.clone().check().or_else(|error| {
-            // Each variable is good by itself, or it would not be here. Of the one pair that can contradict each other the
-            // limit is worth more.
+            // Each variable is good by itself, or it would not be here. Of those that can contradict each other the limit and the
+            // High line are worth more.
             errors.push(error);
             self.settings.cleanup_threshold = None;
+            self.settings.elevated_percent = None;
+            self.settings.critical_percent = None;
             self.settings.check()
         });
         let mut config = config.unwrap_or(Config::DEFAULT);
@@ -176,14 +237,39 @@ fn environment_finding(error: &BuildError) -> Finding {
 }
 
 impl Settings {
+    fn lines(&self) -> Result<Lines, BuildError> {
+        let said = [
+            self.elevated_percent,
+            self.max_memory_percent,
+            self.critical_percent,
+        ];
+        for percent in said.into_iter().flatten() {
+            if !(percent > 0.0 && percent <= 100.0) {
+                return Err(BuildError::PercentOutOfRange { percent });
+            }
+        }
+        let high_percent = self
+            .max_memory_percent
+            .unwrap_or(Lines::DEFAULT.high_percent);
+        let around = Lines::around(high_percent);
+        let lines = Lines {
+            elevated_percent: self.elevated_percent.unwrap_or(around.elevated_percent),
+            critical_percent: self.critical_percent.unwrap_or(around.critical_percent),
+            ..around
+        };
+        if !lines.are_in_order() {
+            return Err(BuildError::LinesOutOfOrder {
+                elevated_percent: lines.elevated_percent,
+                max_memory_percent: lines.high_percent,
+                critical_percent: lines.critical_percent,
+            });
+        }
+        Ok(lines)
+    }
+
     fn check(self) -> Result<Config, BuildError> {
         let default = Config::DEFAULT;
-        let percent = self
-            .max_memory_percent
-            .unwrap_or(default.lines.max_memory_percent);
-        if !(percent > 0.0 && percent <= 100.0) {
-            return Err(BuildError::PercentOutOfRange { percent });
-        }
+        let lines = self.lines()?;
         let deadline = self.cleanup_deadline.unwrap_or(default.cleanup_deadline);
         if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&deadline) {
             return Err(BuildError::DeadlineOutOfRange { deadline });
@@ -206,14 +292,20 @@ impl Settings {
         }
         Ok(Config {
             limit: self.limit,
-            lines: Lines {
-                max_memory_percent: percent,
-                cleanup_threshold_bytes: self
-                    .cleanup_threshold
-                    .map_or(default.lines.cleanup_threshold_bytes, ByteSize::as_u64),
-            },
+            lines,
+            burst_byte_seconds: self
+                .burst_byte_seconds
+                .unwrap_or(default.burst_byte_seconds),
+            cleanup_threshold_bytes: self
+                .cleanup_threshold
+                .map_or(default.cleanup_threshold_bytes, ByteSize::as_u64),
             cleanup_deadline: deadline,
             meter_interval_bytes: interval_bytes,
+            reactions: Reactions {
+                cleanup: self.automatic_cleanup.unwrap_or(default.reactions.cleanup),
+                brake: self.brake.unwrap_or(default.reactions.brake),
+                faster_decay: self.faster_decay.unwrap_or(default.reactions.faster_decay),
+            },
             findings: Vec::new(),
         })
     }
@@ -256,10 +348,19 @@ fn open(mut config: Config) -> MemoryManager {
 pub enum BuildError {
     /// A limit of 0.
     ZeroLimit,
-    /// A High line that is not above 0 and at most 100 percent.
+    /// A line that is not above 0 and at most 100 percent.
     PercentOutOfRange {
         /// The value.
         percent: f64,
+    },
+    /// Lines of which one is not above the one before.
+    LinesOutOfOrder {
+        /// Where Elevated begins.
+        elevated_percent: f64,
+        /// Where High begins.
+        max_memory_percent: f64,
+        /// Where Critical begins.
+        critical_percent: f64,
     },
     /// A threshold that can't be reached under the limit set beside it.
     ThresholdAboveLimit {
@@ -297,7 +398,15 @@ impl fmt::Display for BuildError {
             }
             BuildError::PercentOutOfRange { percent } => write!(
                 f,
-                "max_memory_percent is {percent}, and must be above 0 and at most 100"
+                "a line is at {percent} percent, and must be above 0 and at most 100"
+            ),
+            BuildError::LinesOutOfOrder {
+                elevated_percent,
+                max_memory_percent,
+                critical_percent,
+            } => write!(
+                f,
+                "elevated_percent {elevated_percent} must be below max_memory_percent {max_memory_percent}, and that not above critical_percent {critical_percent}"
             ),
             BuildError::ThresholdAboveLimit { threshold, limit } => write!(
                 f,
@@ -365,8 +474,8 @@ mod tests {
     fn the_defaults_are_the_guides() {
         let config = Settings::default().check().unwrap();
         assert_eq!(config.limit, None);
-        assert_eq!(config.lines.max_memory_percent, 80.0);
-        assert_eq!(config.lines.cleanup_threshold_bytes, 100 * 1024 * 1024);
+        assert_eq!(config.lines.high_percent, 80.0);
+        assert_eq!(config.cleanup_threshold_bytes, 100 * 1024 * 1024);
     }
 
     #[test]
@@ -375,10 +484,24 @@ mod tests {
         let table = [
             (builder().limit(ByteSize::bytes(0)), "limit of 0"),
             (builder().max_memory_percent(f64::NAN), "NaN"),
-            (builder().max_memory_percent(0.0), "is 0"),
-            (builder().max_memory_percent(-1.0), "-1"),
+            (builder().max_memory_percent(0.0), "at 0 percent"),
+            (builder().max_memory_percent(-1.0), "at -1 percent"),
             (builder().max_memory_percent(100.5), "100.5"),
             (builder().max_memory_percent(f64::INFINITY), "inf"),
+            (builder().elevated_percent(0.0), "at 0 percent"),
+            (builder().critical_percent(101.0), "at 101 percent"),
+            (
+                builder().elevated_percent(80.0),
+                "elevated_percent 80 must be below max_memory_percent 80",
+            ),
+            (
+                builder().elevated_percent(60.0).max_memory_percent(50.0),
+                "60 must be below max_memory_percent 50",
+            ),
+            (
+                builder().critical_percent(79.0),
+                "80, and that not above critical_percent 79",
+            ),
             (builder().cleanup_deadline(Duration::ZERO), "0ns"),
             (
                 builder().cleanup_deadline(Duration::MAX),

@@ -17,13 +17,21 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// The guide's High line, and those around it.
+    pub(crate) const DEFAULT: Lines = Lines::around(80.0);
+
     /// The lines around a High line that was said alone: 70 and 90 for 80.
-    pub(crate) fn around(high_percent: f64) -> Self {
+    pub(crate) const fn around(high_percent: f64) -> Self {
         Lines {
             elevated_percent: high_percent * 7.0 / 8.0,
             high_percent,
-            critical_percent: f64::midpoint(high_percent, 100.0),
+            critical_percent: (high_percent + 100.0) / 2.0,
         }
+    }
+
+    /// Whether each begins above the one before.
+    pub(crate) fn are_in_order(&self) -> bool {
+        self.elevated_percent < self.high_percent && self.high_percent <= self.critical_percent
     }
 
     /// The level that begins at or below `percent`.
@@ -49,6 +57,11 @@ impl Lines {
             PressureLevel::High => self.high_percent,
             PressureLevel::Critical => self.critical_percent,
         }
+    }
+
+    /// Used bytes at which `level` begins for `bound`.
+    pub(crate) fn begin_bytes(&self, bound: &Bound, level: PressureLevel) -> u64 {
+        bytes(bound, self.begin_percent(level))
     }
 
     /// Bytes that `bound` is below the beginning of `level`; 0 when it is above.
@@ -109,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_level_begins_above_its_line() {
-        assert_eq!(Lines::around(80.0), LINES);
+        assert_eq!(Lines::DEFAULT, LINES);
         let table = [
             (0, Normal, Some(700), 0),
             (700, Normal, Some(0), 0),
@@ -133,8 +146,7 @@ mod tests {
     fn lines_near_the_ends_stay_in_order() {
         for high in [0.1, 1.0, 50.0, 99.9, 100.0] {
             let lines = Lines::around(high);
-            assert!(lines.elevated_percent < high && high <= lines.critical_percent);
-            assert!(lines.critical_percent <= 100.0);
+            assert!(lines.are_in_order() && lines.critical_percent <= 100.0);
         }
         let low = Lines::around(1.0);
         assert_eq!(low.target_bytes(&bound(500)), 491);
