@@ -27,6 +27,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
+    #[allow(dead_code)]
     pub(crate) fn new() -> Self {
         Backoff::default()
     }

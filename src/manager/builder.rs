@@ -1,22 +1,22 @@
 //! [`MemoryManagerBuilder`]: settings, checked once.
 
-use std::fmt;
-use std::ops::RangeInclusive;
+mod error;
+mod settings;
+
 use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
+pub use error::{BuildError, InstallError};
+pub(super) use settings::{METER_INTERVALS, Settings};
+
 use crate::bytes::ByteSize;
 use crate::explain::{Finding, Severity};
 use crate::manager::MemoryManager;
-use crate::manager::config::{Config, Reactions};
+use crate::manager::config::Config;
 use crate::manager::shared::Shared;
 use crate::manager::{environment, global};
-use crate::pressure::Lines;
 use crate::usage::{Gauge, LimitSetting, LimitSource};
-
-/// Below, the callback itself would show; above, limits of some megabytes would be noticed late.
-pub(super) const METER_INTERVALS: RangeInclusive<ByteSize> = ByteSize::kib(16)..=ByteSize::mib(64);
 
 /// Builds a [`MemoryManager`]. What is not set here comes from the [environment](crate::ENVIRONMENT), and else from the
 /// defaults.
@@ -35,31 +35,6 @@ pub(super) const METER_INTERVALS: RangeInclusive<ByteSize> = ByteSize::kib(16)..
 #[must_use = "nothing happens until `build` or `install`"]
 pub struct MemoryManagerBuilder {
     settings: Settings,
-}
-
-/// What was said so far; `None` leaves it to the environment and the defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Settings {
-    pub(super) limit: Option<LimitSetting>,
-    pub(super) elevated_percent: Option<f64>,
-    pub(super) max_memory_percent: Option<f64>,
-    pub(super) critical_percent: Option<f64>,
-    pub(super) burst_byte_seconds: Option<f64>,
-    pub(super) cleanup_threshold: Option<ByteSize>,
-    pub(super) cleanup_deadline: Option<Duration>,
-    pub(super) meter_interval: Option<ByteSize>,
-    pub(super) automatic_cleanup: Option<bool>,
-    pub(super) brake: Option<bool>,
-    pub(super) faster_decay: Option<bool>,
-}
-
-impl Settings {
-    pub(super) fn limit_from_environment(&mut self, size: ByteSize) {
-        self.limit.get_or_insert(LimitSetting {
-            bytes: size.as_u64(),
-            source: LimitSource::Environment,
-        });
-    }
 }
 
 impl MemoryManagerBuilder {
@@ -236,81 +211,6 @@ fn environment_finding(error: &BuildError) -> Finding {
     )
 }
 
-impl Settings {
-    fn lines(&self) -> Result<Lines, BuildError> {
-        let said = [
-            self.elevated_percent,
-            self.max_memory_percent,
-            self.critical_percent,
-        ];
-        for percent in said.into_iter().flatten() {
-            if !(percent > 0.0 && percent <= 100.0) {
-                return Err(BuildError::PercentOutOfRange { percent });
-            }
-        }
-        let high_percent = self
-            .max_memory_percent
-            .unwrap_or(Lines::DEFAULT.high_percent);
-        let around = Lines::around(high_percent);
-        let lines = Lines {
-            elevated_percent: self.elevated_percent.unwrap_or(around.elevated_percent),
-            critical_percent: self.critical_percent.unwrap_or(around.critical_percent),
-            ..around
-        };
-        if !lines.are_in_order() {
-            return Err(BuildError::LinesOutOfOrder {
-                elevated_percent: lines.elevated_percent,
-                max_memory_percent: lines.high_percent,
-                critical_percent: lines.critical_percent,
-            });
-        }
-        Ok(lines)
-    }
-
-    fn check(self) -> Result<Config, BuildError> {
-        let default = Config::DEFAULT;
-        let lines = self.lines()?;
-        let deadline = self.cleanup_deadline.unwrap_or(default.cleanup_deadline);
-        if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&deadline) {
-            return Err(BuildError::DeadlineOutOfRange { deadline });
-        }
-        let interval_bytes = match self.meter_interval {
-            Some(interval) if METER_INTERVALS.contains(&interval) => interval.as_u64(),
-            Some(interval) => return Err(BuildError::MeterIntervalOutOfRange { interval }),
-            None => default.meter_interval_bytes,
-        };
-        if let Some(limit) = self.limit {
-            if limit.bytes == 0 {
-                return Err(BuildError::ZeroLimit);
-            }
-            if let Some(threshold) = self.cleanup_threshold.filter(|t| t.as_u64() > limit.bytes) {
-                return Err(BuildError::ThresholdAboveLimit {
-                    threshold,
-                    limit: ByteSize::bytes(limit.bytes),
-                });
-            }
-        }
-        Ok(Config {
-            limit: self.limit,
-            lines,
-            burst_byte_seconds: self
-                .burst_byte_seconds
-                .unwrap_or(default.burst_byte_seconds),
-            cleanup_threshold_bytes: self
-                .cleanup_threshold
-                .map_or(default.cleanup_threshold_bytes, ByteSize::as_u64),
-            cleanup_deadline: deadline,
-            meter_interval_bytes: interval_bytes,
-            reactions: Reactions {
-                cleanup: self.automatic_cleanup.unwrap_or(default.reactions.cleanup),
-                brake: self.brake.unwrap_or(default.reactions.brake),
-                faster_decay: self.faster_decay.unwrap_or(default.reactions.faster_decay),
-            },
-            findings: Vec::new(),
-        })
-    }
-}
-
 fn open(mut config: Config) -> MemoryManager {
     let gauge = Gauge::open(Path::new("/"), config.limit);
     if let (Some(limit), Some(host)) = (config.limit, gauge.host_total_bytes())
@@ -332,203 +232,5 @@ fn open(mut config: Config) -> MemoryManager {
     }
     MemoryManager {
         shared: Shared::start(config, gauge),
-    }
-}
-
-/// A setting that makes no sense.
-///
-/// ```
-/// use plimsoll::{BuildError, ByteSize, MemoryManager};
-///
-/// let error = MemoryManager::builder().limit(ByteSize::bytes(0)).build().unwrap_err();
-/// assert!(matches!(error, BuildError::ZeroLimit));
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A limit of 0.
-    ZeroLimit,
-    /// A line that is not above 0 and at most 100 percent.
-    PercentOutOfRange {
-        /// The value.
-        percent: f64,
-    },
-    /// Lines of which one is not above the one before.
-    LinesOutOfOrder {
-        /// Where Elevated begins.
-        elevated_percent: f64,
-        /// Where High begins.
-        max_memory_percent: f64,
-        /// Where Critical begins.
-        critical_percent: f64,
-    },
-    /// A threshold that can't be reached under the limit set beside it.
-    ThresholdAboveLimit {
-        /// The threshold.
-        threshold: ByteSize,
-        /// The limit.
-        limit: ByteSize,
-    },
-    /// A deadline that is not between a millisecond and an hour.
-    DeadlineOutOfRange {
-        /// The value.
-        deadline: Duration,
-    },
-    /// An interval of the meter that is not between 16 KiB and 64 MiB.
-    MeterIntervalOutOfRange {
-        /// The value.
-        interval: ByteSize,
-    },
-    /// An environment variable that can't be read.
-    Environment {
-        /// Its name.
-        variable: &'static str,
-        /// Its value.
-        value: String,
-        /// What would be accepted.
-        accepted: &'static str,
-    },
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BuildError::ZeroLimit => {
-                f.write_str("a memory limit of 0 leaves no room to run; set one above 0, or none to use the cgroup's")
-            }
-            BuildError::PercentOutOfRange { percent } => write!(
-                f,
-                "a line is at {percent} percent, and must be above 0 and at most 100"
-            ),
-            BuildError::LinesOutOfOrder {
-                elevated_percent,
-                max_memory_percent,
-                critical_percent,
-            } => write!(
-                f,
-                "elevated_percent {elevated_percent} must be below max_memory_percent {max_memory_percent}, and that not above critical_percent {critical_percent}"
-            ),
-            BuildError::ThresholdAboveLimit { threshold, limit } => write!(
-                f,
-                "a cleanup threshold of {threshold} can't be reached under the limit of {limit}; set one below it"
-            ),
-            BuildError::DeadlineOutOfRange { deadline } => write!(
-                f,
-                "a cleanup deadline of {deadline:?} is not between 1 ms and 1 hour"
-            ),
-            BuildError::MeterIntervalOutOfRange { interval } => write!(
-                f,
-                "a meter interval of {interval} is not between 16 KiB and 64 MiB"
-            ),
-            BuildError::Environment {
-                variable,
-                value,
-                accepted,
-            } => write!(f, "{variable}={value:?} is not {accepted}"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
-
-/// Why a manager could not be installed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum InstallError {
-    /// It could not even be built.
-    Build(BuildError),
-    /// The process has one already.
-    AlreadyInUse {
-        /// The manager that was to be installed; it works, for whoever keeps it.
-        manager: Box<MemoryManager>,
-        /// The call that installed or first used the one of the process.
-        first: &'static Location<'static>,
-    },
-}
-
-impl From<BuildError> for InstallError {
-    fn from(error: BuildError) -> Self {
-        InstallError::Build(error)
-    }
-}
-
-impl fmt::Display for InstallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InstallError::Build(error) => error.fmt(f),
-            InstallError::AlreadyInUse { first, .. } => write!(
-                f,
-                "the process has a memory manager since {first}; install yours before that"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for InstallError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_the_guides() {
-        let config = Settings::default().check().unwrap();
-        assert_eq!(config.limit, None);
-        assert_eq!(config.lines.high_percent, 80.0);
-        assert_eq!(config.cleanup_threshold_bytes, 100 * 1024 * 1024);
-    }
-
-    #[test]
-    fn nonsense_is_refused_with_its_value() {
-        let builder = MemoryManager::builder;
-        let table = [
-            (builder().limit(ByteSize::bytes(0)), "limit of 0"),
-            (builder().max_memory_percent(f64::NAN), "NaN"),
-            (builder().max_memory_percent(0.0), "at 0 percent"),
-            (builder().max_memory_percent(-1.0), "at -1 percent"),
-            (builder().max_memory_percent(100.5), "100.5"),
-            (builder().max_memory_percent(f64::INFINITY), "inf"),
-            (builder().elevated_percent(0.0), "at 0 percent"),
-            (builder().critical_percent(101.0), "at 101 percent"),
-            (
-                builder().elevated_percent(80.0),
-                "elevated_percent 80 must be below max_memory_percent 80",
-            ),
-            (
-                builder().elevated_percent(60.0).max_memory_percent(50.0),
-                "60 must be below max_memory_percent 50",
-            ),
-            (
-                builder().critical_percent(79.0),
-                "80, and that not above critical_percent 79",
-            ),
-            (builder().cleanup_deadline(Duration::ZERO), "0ns"),
-            (
-                builder().cleanup_deadline(Duration::MAX),
-                "s is not between",
-            ),
-            (builder().meter_interval(ByteSize::kib(15)), "15.0 KiB"),
-            (builder().meter_interval(ByteSize::mib(65)), "65.0 MiB"),
-            (
-                builder()
-                    .limit(ByteSize::mib(64))
-                    .cleanup_threshold(ByteSize::mib(65)),
-                "65.0 MiB can't be reached under the limit of 64.0 MiB",
-            ),
-        ];
-        for (builder, part) in table {
-            let error = builder.settings.check().unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_edges_are_accepted() {
-        let builder = MemoryManager::builder()
-            .limit(ByteSize::bytes(1))
-            .cleanup_threshold(ByteSize::bytes(1))
-            .max_memory_percent(100.0)
-            .cleanup_deadline(Duration::from_millis(1));
-        assert!(builder.settings.check().is_ok());
     }
 }

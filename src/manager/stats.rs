@@ -86,11 +86,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
             0
         },
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
-        last_cleanup: shared
-            .last_cleanup
-            .load()
-            .as_deref()
-            .map(CleanupReport::clone),
+        last_cleanup: shared.last_cleanup.load().as_deref().cloned(),
         hooks: shared
             .registry
             .entries()
