@@ -25,11 +25,17 @@ pub(super) fn when_asked(
     (growth_bytes > config.cleanup_threshold_bytes).then_some(CleanupReason::Growth)
 }
 
-/// Why one that nobody asked for is: above the Elevated line.
-pub(super) fn by_itself(config: &Config, usage: &Usage) -> Option<CleanupReason> {
-    let is_needed =
-        config.reactions.cleanup && level_by_use(config, usage) >= PressureLevel::Elevated;
-    is_needed.then_some(CleanupReason::Pressure)
+/// Why one that nobody asked for is: above the Elevated line, or, while `level` holds, above where it ends.
+pub(super) fn by_itself(
+    config: &Config,
+    usage: &Usage,
+    level: Option<PressureLevel>,
+) -> Option<CleanupReason> {
+    let percent = usage.percent().filter(|_| config.reactions.cleanup)?;
+    let is_above = config.lines.level(percent) > PressureLevel::Normal;
+    let keeps_level = level.is_some_and(|level| level > PressureLevel::Normal)
+        && config.lines.level_that_holds(percent) > PressureLevel::Normal;
+    (is_above || keeps_level).then_some(CleanupReason::Pressure)
 }
 
 /// Bytes to ask hooks for; `u64::MAX` for all that can be spared.
@@ -88,11 +94,15 @@ mod tests {
         for (rss, limit, last, asked, alone) in table {
             let usage = usage(rss, limit);
             assert_eq!(when_asked(&config, &usage, last), asked, "{rss} {last}");
-            assert_eq!(by_itself(&config, &usage), alone, "{rss}");
+            assert_eq!(by_itself(&config, &usage, None), alone, "{rss}");
         }
+        let held = |rss, level| by_itself(&config, &usage(rss, Some(1000)), Some(level));
+        assert_eq!(held(660, PressureLevel::Elevated), Some(Pressure));
+        assert_eq!(held(660, PressureLevel::Normal), None);
+        assert_eq!(held(650, PressureLevel::Critical), None);
         let mut config = config;
         config.reactions.cleanup = false;
-        assert_eq!(by_itself(&config, &usage(801, Some(1000))), None);
+        assert_eq!(by_itself(&config, &usage(801, Some(1000)), None), None);
     }
 
     #[test]

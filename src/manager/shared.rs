@@ -181,12 +181,12 @@ impl Shared {
         need::when_asked(&self.config, usage, last_rss_bytes)
     }
 
-    /// Hooks run when asked for or above the Elevated line; below it a purge is enough, for whatever reason.
+    /// Hooks run when asked for, under pressure, and above the Elevated line; else a purge is enough, for whatever reason.
     pub(super) fn order(&self, reason: CleanupReason, usage: &Usage) -> Order {
         let level = need::level_by_use(&self.config, usage);
         Order {
             reason,
-            call_hooks: reason == CleanupReason::Forced || level >= PressureLevel::Elevated,
+            call_hooks: reason >= CleanupReason::Pressure || level >= PressureLevel::Elevated,
         }
     }
 
@@ -291,7 +291,9 @@ impl Host for Shared {
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
-        self.note_yield(report);
+        if report.reason >= Some(CleanupReason::Pressure) {
+            self.note_yield(report);
+        }
         // The level is over, or the next step is due.
         self.bell.ring(ring::LOOK);
     }

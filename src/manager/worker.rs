@@ -92,8 +92,9 @@ impl<'a> Worker<'a> {
                 self.next_warning = now + WARNING_SPACING;
                 self.tell_crossings();
             }
-            if bits & ring::LOOK != 0 || now >= self.next_tick {
-                self.look(now);
+            let is_tick = now >= self.next_tick;
+            if is_tick || bits & ring::LOOK != 0 {
+                self.look(now, is_tick);
             }
             if self.wants_check() && now >= self.next_check {
                 self.check(now);
@@ -101,8 +102,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes everything anew, says which level that is, and starts a cleanup if usage is above the Elevated line.
-    fn look(&mut self, now: Instant) {
+    /// Takes everything anew, says which level that is, and starts a cleanup if usage is above the Elevated line; at a tick also if
+    /// it is below, and would keep a level from ending.
+    fn look(&mut self, now: Instant, is_tick: bool) {
         let usage = self.shared.look();
         let change = self.classifier.observe(now, usage.binding, false);
         let level = self.classifier.level();
@@ -112,7 +114,7 @@ impl<'a> Worker<'a> {
         if let Some(change) = change {
             self.tell_change(&change, &usage);
         }
-        if let Some(reason) = need::by_itself(&self.shared.config, &usage)
+        if let Some(reason) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
             && !self.shared.threads().runner.is_busy()
             && self.shared.may_clean_by_itself(now)
         {
@@ -123,7 +125,11 @@ impl<'a> Worker<'a> {
             _ => TICK_UNDER_PRESSURE,
         };
         self.next_look = now + LOOK_SPACING;
-        self.next_tick = now + tick;
+        let next_tick = now + tick;
+        self.next_tick = self
+            .classifier
+            .falls_at()
+            .map_or(next_tick, |falls_at| falls_at.clamp(now, next_tick));
     }
 
     fn wants_check(&self) -> bool {

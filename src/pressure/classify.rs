@@ -14,8 +14,10 @@ use crate::pressure::lines::Lines;
 use crate::pressure::{PressureCause, PressureChange, PressureLevel};
 use crate::usage::Bound;
 
-/// A level holds for so long after its last reason: a cleanup that returned much is refilled by then, or it was worth it.
+/// Elevated holds for so long after its last reason: a cleanup that returned much is refilled by then, or it was worth it.
 const DWELL: Duration = Duration::from_millis(500);
+/// So long do the levels above: work is refused there, and each moment longer than needed is lost.
+const DWELL_WHERE_WORK_IS_REFUSED: Duration = Duration::from_millis(50);
 /// At so little time to the limit the forecast raises Normal to Elevated: five ticks at rest.
 const HORIZON: Duration = Duration::from_secs(5);
 /// It does so only in the upper half below the line: a program that starts grows fast and far from its limit.
@@ -104,7 +106,19 @@ impl Classifier {
             (fall.to, fall.cause) = (stay, cause);
         }
         let Fall { since, to, cause } = *fall;
-        (now.saturating_duration_since(since) >= DWELL).then(|| self.change(to, cause))
+        (now.saturating_duration_since(since) >= self.dwell()).then(|| self.change(to, cause))
+    }
+
+    /// When the level will fall if nothing else is read until then.
+    pub(crate) fn falls_at(&self) -> Option<Instant> {
+        self.fall.map(|fall| fall.since + self.dwell())
+    }
+
+    fn dwell(&self) -> Duration {
+        match self.level {
+            PressureLevel::Normal | PressureLevel::Elevated => DWELL,
+            PressureLevel::High | PressureLevel::Critical => DWELL_WHERE_WORK_IS_REFUSED,
+        }
     }
 
     /// The level that a reading asks for, where `by_use` says what usage alone asks for.

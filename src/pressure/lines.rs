@@ -85,9 +85,14 @@ impl Lines {
         Some(self.left_bytes(bound, next))
     }
 
-    /// Bytes from `bound` down into the level below its own. 0 at Normal.
+    /// Bytes from `bound` down into the level below. 0 where Normal holds.
     pub(crate) fn target_bytes(&self, bound: &Bound) -> u64 {
-        let level = self.level(bound.percent());
+        let percent = bound.percent();
+        let level = match self.level(percent) {
+            // Where Elevated still holds, its end is the aim.
+            PressureLevel::Normal => self.level_that_holds(percent),
+            level => level,
+        };
         if level == PressureLevel::Normal {
             return 0;
         }
@@ -125,7 +130,8 @@ mod tests {
         assert_eq!(Lines::DEFAULT, LINES);
         let table = [
             (0, Normal, Some(700), 0),
-            (700, Normal, Some(0), 0),
+            (656, Normal, Some(44), 0),
+            (700, Normal, Some(0), 70),
             (701, Elevated, Some(99), 71),
             (800, Elevated, Some(0), 170),
             (801, High, Some(99), 81),

@@ -82,9 +82,16 @@ fn each_level_rises_at_once_and_falls_below_its_end_after_a_while() {
         }
         let minute = Duration::from_secs(60);
         assert_eq!(bench.stays(just_above_its_end, minute), level);
-        assert_eq!(bench.stays(below_its_end, DWELL - TICK), level);
+        let dwell = bench.classifier.dwell();
+        assert_eq!(bench.used(below_its_end), level);
+        let falls_at = bench.now + dwell;
+        assert_eq!(bench.classifier.falls_at(), Some(falls_at));
+        bench.now = falls_at - TICK - TICK / 100;
+        assert_eq!(bench.used(below_its_end), level);
         assert_eq!(bench.used(above), level, "that ends the fall");
-        assert_eq!(bench.stays(below_its_end, DWELL), level);
+        assert_eq!(bench.classifier.falls_at(), None);
+        assert_eq!(bench.used(below_its_end), level);
+        bench.now = bench.now + dwell - TICK;
         assert!(bench.used(below_its_end) < level);
     }
 }
@@ -93,7 +100,8 @@ fn each_level_rises_at_once_and_falls_below_its_end_after_a_while() {
 fn a_fall_ends_at_the_highest_level_that_was_asked_for_meanwhile() {
     let mut bench = Bench::new();
     bench.used(950);
-    for used in [100, 100, 790, 100, 100] {
+    for used in [100, 790, 100] {
+        bench.now -= TICK - TICK / 10;
         assert_eq!(bench.used(used), Critical);
     }
     assert_eq!(
@@ -108,7 +116,7 @@ fn a_fall_ends_at_the_highest_level_that_was_asked_for_meanwhile() {
 fn from_critical_to_normal_is_one_step() {
     let mut bench = Bench::new();
     bench.used(950);
-    bench.stays(100, DWELL);
+    bench.used(100);
     assert_eq!(bench.used(100), Normal);
 }
 
