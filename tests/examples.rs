@@ -136,7 +136,9 @@ fn caches_of_all_kinds_give_memory_back() {
         assert!(freed_mib(&text) > 45.0, "{text}");
     }
     let text = run("moka_cache");
-    assert_in_order(&text, &["after:", "0 pages are left"]);
+    let (_, left) = text.rsplit_once("after:").unwrap();
+    let left = left.lines().nth(1).unwrap().split_once(" pages are left");
+    assert!(left.unwrap().0.parse::<u64>().unwrap() < 100, "{text}");
     let text = run_built(
         "quick_cache",
         example::build_with("quick_cache", "quick_cache"),

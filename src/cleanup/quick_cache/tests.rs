@@ -85,6 +85,28 @@ fn nothing_goes_that_was_not_asked_for_or_is_below_the_floor() {
 }
 
 #[test]
+fn one_full_shard_does_not_lose_what_all_are_asked_for() {
+    let options = ::quick_cache::OptionsBuilder::new()
+        .estimated_items_capacity(400)
+        .weight_capacity(400 * PAGE_BYTES)
+        .shards(4)
+        .build()
+        .unwrap();
+    let cache = Arc::new(Pages::with_options(
+        options,
+        Lengths,
+        Default::default(),
+        Default::default(),
+    ));
+    let in_first = |page: &u64| cache.shard_index(page) == 0;
+    let pages = (0..).filter(in_first).take(100);
+    pages.for_each(|page| fetch(&cache, page));
+    let hook = QuickCacheHook::new("pages", Arc::clone(&cache));
+    let claimed = hook.cleanup(&asking_for(20 * PAGE_BYTES)).as_u64().unwrap();
+    assert!((20..30).contains(&(claimed / PAGE_BYTES)), "{claimed}");
+}
+
+#[test]
 fn a_hook_whose_time_is_up_stops() {
     let (cache, hook) = full(20_000);
     let before = cache.weight();
@@ -96,7 +118,7 @@ fn a_hook_whose_time_is_up_stops() {
     assert_eq!(cache.weight(), before);
 }
 
-/// Lowering by any other fraction, hits fall from 64 to 59 % in this many cleanups, and after a change from 54 to 43 %.
+/// In this many cleanups by 49ths instead of 16ths, 63 % of hits fall to 52.
 #[test]
 fn the_hit_rate_survives_hundreds_of_cleanups() {
     let hit_percent = |cleanups: u64| {
@@ -180,10 +202,9 @@ proptest! {
         shard_bits in 0_u32..10,
         many in any::<bool>(),
         floor in 0_u64..1 << 40,
-        weight in 0_u64..1 << 40,
-        target in 0_u64..1 << 41,
+        aim in 0_u64..1 << 40,
     ) {
-        let (shards, aim) = (1 << shard_bits, weight.saturating_sub(target));
+        let shards = 1 << shard_bits;
         let parts = if many { PARTS_OF_MANY } else { PARTS_OF_FEW };
         let Some(ladder) = Ladder::new(capacity, shards, parts, floor) else {
             prop_assert!(capacity < shards * parts);
@@ -192,9 +213,9 @@ proptest! {
         prop_assert!(ladder.whole_bytes() <= capacity);
         prop_assert!(capacity - ladder.whole_bytes() < shards * parts);
         prop_assert!(ladder.lowest_bytes() >= floor.min(ladder.whole_bytes()));
-        let steps: Vec<u64> = ladder.steps(weight, aim).collect();
+        let steps: Vec<u64> = ladder.steps(aim).collect();
         prop_assert!(steps.len() as u64 <= parts);
-        prop_assert!(steps.iter().all(|step| step % ladder.part_bytes == 0 && *step < weight));
+        prop_assert!(steps.iter().all(|step| step % ladder.part_bytes == 0 && *step < ladder.whole_bytes()));
         prop_assert!(steps.windows(2).all(|pair| pair[0] > pair[1]));
         match steps.last() {
             Some(&last) => {
@@ -202,10 +223,7 @@ proptest! {
                 prop_assert!(last <= aim || last == ladder.lowest_bytes());
                 prop_assert!(aim < last + ladder.part_bytes);
             }
-            None => {
-                let held = weight.min(ladder.whole_bytes());
-                prop_assert!(held <= ladder.lowest_bytes() || held <= aim);
-            }
+            None => prop_assert!(ladder.whole_bytes() <= ladder.lowest_bytes().max(aim)),
         }
     }
 }
