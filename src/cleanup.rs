@@ -4,6 +4,8 @@ mod backoff;
 mod hook;
 mod job;
 mod periodic;
+#[cfg(feature = "quick_cache")]
+mod quick_cache;
 mod registry;
 mod report;
 mod runner;
@@ -12,6 +14,8 @@ pub(crate) use backoff::Backoff;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
+#[cfg(feature = "quick_cache")]
+pub use quick_cache::QuickCacheHook;
 pub use registry::CleanupRegistration;
 pub(crate) use registry::Registry;
 pub use report::{CleanupOutcome, CleanupReport, HookOutcome, HookReport};

@@ -17,6 +17,8 @@ mod sys;
 mod usage;
 
 pub use bytes::{ByteSize, ParseByteSizeError};
+#[cfg(feature = "quick_cache")]
+pub use cleanup::QuickCacheHook;
 pub use cleanup::{
     ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
     CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
