@@ -155,6 +155,8 @@ fn words(args: &Args, variant: Variant, twin: Twin, seconds: u64) -> Vec<String>
 fn fitting_mib(variant: Variant, limit_mib: u64) -> u64 {
     let others_mib = match variant {
         Variant::Huge => 32,
+        // Buffers that were outgrown stay with the allocator for seconds.
+        Variant::Realloc => 8 + limit_mib * 5 / 16,
         Variant::Leak => 8 + limit_mib / 8,
         _ => 8,
     };
@@ -235,6 +237,7 @@ mod tests {
         assert_eq!(fitting_mib(Variant::Small, 128), 88);
         assert_eq!(fitting_mib(Variant::Huge, 128), 64);
         assert_eq!(fitting_mib(Variant::Leak, 128), 72);
+        assert_eq!(fitting_mib(Variant::Realloc, 128), 48);
         assert_eq!(fitting_mib(Variant::Huge, 32), 1);
     }
 }

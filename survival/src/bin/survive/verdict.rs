@@ -34,8 +34,13 @@ pub fn verdict(run: &Run) -> Vec<String> {
             run.was_killed(),
             "the kernel must kill it, or the load proves nothing",
         );
+    } else if run.was_killed() {
+        must(false, "the kernel must not kill it");
     } else {
-        must(run.kills.unwrap_or(0) == 0, "the kernel must not kill it");
+        must(
+            run.kills.unwrap_or(0) == 0,
+            "the kernel must kill nothing in its cgroup",
+        );
         must(run.ending == Ending::Exited(0), "it must end with status 0");
         match &run.report {
             Some(report) => {
