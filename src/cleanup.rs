@@ -1,7 +1,18 @@
 //! WHAT TO DO: hooks that give memory back, the runner that calls them, and the report of what it all returned.
 
+mod backoff;
+mod call;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the worker is to call it under sustained pressure"
+    )
+)]
+mod decay;
 mod hook;
 mod job;
+mod learned;
 mod need;
 mod periodic;
 mod registry;

@@ -7,8 +7,9 @@ use crate::bytes::ByteSize;
 
 /// Something that can give memory back: a cache, a pool, a buffer.
 ///
-/// Hooks run on one thread of the library's own, never on the caller's, one after the other. A panic is caught (not with
-/// `panic = "abort"`); a hook that runs past its deadline is left behind and not called again until it has returned.
+/// Hooks run on one thread of the library's own, never on the caller's, one after the other, until what was measured adds up to the
+/// target (a forced cleanup calls all). A panic is caught (not with `panic = "abort"`); a hook that runs past its deadline is left
+/// behind and not called again until it has returned.
 ///
 /// ```
 /// use plimsoll::{ClaimedBytes, CleanupHook, CleanupRequest, get_memory_manager};
@@ -40,7 +41,7 @@ pub trait CleanupHook: Send + Sync {
         std::any::type_name::<Self>()
     }
 
-    /// Hooks with a higher priority run first. Defaults to 0.
+    /// Hooks with a higher priority run first; among equals those that gave back most per millisecond so far. Defaults to 0.
     fn priority(&self) -> i32 {
         0
     }
@@ -69,7 +70,7 @@ impl<T: CleanupHook + ?Sized> CleanupHook for std::sync::Arc<T> {
     }
 }
 
-/// Why a cleanup runs.
+/// Why a cleanup runs. Of several that share a cleanup the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",
@@ -82,6 +83,8 @@ pub enum CleanupReason {
     Growth,
     /// A scope passed its limit. Purges only, below the High line.
     LimitExceeded,
+    /// Usage is above the Elevated line, or the level says that memory is short.
+    Pressure,
     /// Usage is above the High line.
     AbovePercent,
     /// Somebody asked for it, without a condition.
@@ -93,6 +96,7 @@ impl fmt::Display for CleanupReason {
         f.write_str(match self {
             CleanupReason::Growth => "growth",
             CleanupReason::LimitExceeded => "limit exceeded",
+            CleanupReason::Pressure => "pressure",
             CleanupReason::AbovePercent => "above percent",
             CleanupReason::Forced => "forced",
         })
@@ -105,13 +109,14 @@ impl fmt::Display for CleanupReason {
 pub struct CleanupRequest {
     /// Why.
     pub reason: CleanupReason,
-    /// How many bytes the manager would like back in all; `u64::MAX` means all that can be spared.
+    /// How many bytes are still to be given back, after what the hooks before returned by measurement; `u64::MAX` means all that
+    /// can be spared.
     pub target_bytes: u64,
     /// When the hook should have returned; somewhat later it is left behind.
     pub deadline: Instant,
 }
 
-/// What a hook says it gave back: a claim, not a measurement.
+/// What a hook says it gave back: a claim, not a measurement. It stands in the report and decides nothing.
 ///
 /// ```
 /// use plimsoll::{ByteSize, ClaimedBytes};

@@ -44,7 +44,7 @@ pub(crate) fn need(lines: &Lines, usage: &Usage, last_rss_bytes: u64) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cleanup) mod tests {
     use super::*;
     use crate::usage::{Limit, LimitSource};
 
@@ -53,7 +53,7 @@ mod tests {
         cleanup_threshold_bytes: 100,
     };
 
-    fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
+    pub(in crate::cleanup) fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
         Usage {
             rss_bytes,
             virtual_bytes: None,

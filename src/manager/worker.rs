@@ -17,9 +17,6 @@ use crate::usage::Usage;
 const TICK: Duration = Duration::from_millis(500);
 /// Checks that counters request are answered at most this often: a look costs up to a millisecond.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
-/// After a cleanup the next that nobody waits for comes no sooner than this many times its duration, so that cleanups take at
-/// most about a tenth of the time, however futile.
-const REST_PER_CLEANUP: u32 = 9;
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// How far below the High line usage must fall before the next rise is told.
@@ -130,17 +127,8 @@ impl<'a> Worker<'a> {
     /// Looks whether a cleanup is needed, and has the runner do it.
     fn check(&mut self, now: Instant) {
         self.next_check = now + CHECK_SPACING;
-        if self.shared.threads().runner.is_busy() {
-            return;
-        }
-        let rested = match &*self.shared.last_cleanup.load() {
-            Some((ended, last)) => {
-                let rest = Duration::from_millis(last.duration_ms) * REST_PER_CLEANUP;
-                now.saturating_duration_since(*ended) >= rest
-            }
-            None => true,
-        };
-        if !rested {
+        let runner = &self.shared.threads().runner;
+        if runner.is_busy() || !runner.has_rested(now) {
             return;
         }
         let usage = self.shared.look();
