@@ -82,7 +82,7 @@ fn cleanups_that_return_something_follow_each_other() {
         let output = child("cleanups_that_return_something_follow_each_other").output();
         return assert_success(&output.unwrap());
     }
-    let cache = Mutex::new((0..40).map(|_| vec![1u8; 8 * MIB]).collect::<Vec<_>>());
+    let cache = Mutex::new((0..25).map(|_| vec![1u8; 6 * MIB]).collect::<Vec<_>>());
     let manager = overloaded();
     let _cache = manager.register_cleanup(CleanupFn::new("cache", move |_| {
         work();

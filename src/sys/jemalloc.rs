@@ -194,7 +194,7 @@ pub(crate) fn dirty_decay_ms(of: DecayOf) -> Option<isize> {
     read.ok()
 }
 
-/// Sets that; whether jemalloc took it. What an arena holds beyond the new value it returns at once.
+/// Sets that; whether jemalloc took it. The arena may return much of what it holds at once.
 pub(crate) fn set_dirty_decay_ms(of: DecayOf, decay_ms: isize) -> bool {
     let written = match of {
         // SAFETY: the key is NUL-terminated and documented as `ssize_t`.
