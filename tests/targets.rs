@@ -117,9 +117,6 @@ fn a_hook_that_lies_stops_no_other_and_one_that_is_not_needed_is_spared() {
     assert_eq!(spare.outcome, HookOutcome::NotNeeded);
     assert_eq!((spare.claimed_bytes, spare.freed_bytes), (None, None));
 
-    // jemalloc's pages are purged; the C library's heap is nobody's here.
-    assert!(report.purged && !report.trimmed);
-
     // A forced one calls all of them, for all there is.
     let report = service.manager.force_cleanup();
     assert_eq!(

@@ -104,6 +104,25 @@ impl fmt::Display for CleanupReason {
 }
 
 /// What a hook is asked for.
+///
+/// ```
+/// use plimsoll::{CleanupFn, get_memory_manager};
+/// use std::{sync::Mutex, time::Instant};
+///
+/// let rows = Mutex::new(vec![vec![0u8; 1000]; 100]);
+/// let _hook = get_memory_manager().register_cleanup(CleanupFn::new("rows", move |request| {
+///     let mut freed = 0;
+///     // No more than is wanted, and not for longer than there is time.
+///     while freed < request.target_bytes && Instant::now() < request.deadline {
+///         let Some(row) = rows.lock().unwrap().pop() else { break };
+///         freed += row.len() as u64;
+///     }
+///     freed
+/// }));
+/// // Forced: all there is.
+/// let report = get_memory_manager().force_cleanup();
+/// assert_eq!(report.hooks[0].claimed_bytes, Some(100_000));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CleanupRequest {

@@ -13,6 +13,9 @@ use crate::usage::Usage;
 /// let report = plimsoll::get_memory_manager().force_cleanup();
 /// println!("{report}");
 /// assert_eq!(report.reason, Some(plimsoll::CleanupReason::Forced));
+/// // A forced one has no target: all that can be spared.
+/// assert_eq!(report.target_bytes, None);
+/// println!("{} us of a processor", report.cpu_us);
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

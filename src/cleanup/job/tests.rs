@@ -111,7 +111,7 @@ fn each_hook_is_asked_for_what_remains_by_measurement() {
             &[100, 100],
         ),
         // A forced one asks all of them, for all.
-        (ALL, &[Returns(ALL, ALL, 0), Returns(9, 9, 0)], &[ALL, ALL]),
+        (ALL, &[Returns(0, 500, 0), Returns(9, 9, 0)], &[ALL, ALL]),
         // Fallen below the line since.
         (0, &[Returns(9, 9, 0)], &[]),
     ];
