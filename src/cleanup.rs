@@ -3,7 +3,7 @@
 mod backoff;
 mod call;
 #[cfg_attr(
-    not(test),
+    not(all(test, feature = "jemalloc")),
     expect(
         dead_code,
         reason = "the worker is to call it under sustained pressure"

@@ -65,8 +65,8 @@ impl CleanupReport {
         u64::try_from(by_hooks.max(self.returned_bytes())).unwrap_or(0)
     }
 
-    /// This report, with usage as of now behind it.
-    pub(crate) fn as_of(self, now: Usage) -> Self {
+    /// This report, with usage as of now at its end.
+    pub(crate) fn ending_with(self, now: Usage) -> Self {
         CleanupReport {
             after: now,
             thread_cache_bytes: now.heap.map(|heap| heap.thread_cache_bytes),

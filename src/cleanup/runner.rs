@@ -178,7 +178,7 @@ impl Runner {
         drop(state);
         let now = usage();
         Arc::new(match partial {
-            Some(report) => report.as_of(now),
+            Some(report) => report.ending_with(now),
             None => CleanupReport::not_run(CleanupOutcome::TimedOut, Some(reason), now),
         })
     }
