@@ -1,8 +1,11 @@
 //! WHAT TO DO: hooks that give memory back, the runner that calls them, and the report of what it all returned.
 
 mod backoff;
+mod call;
+mod decay;
 mod hook;
 mod job;
+mod learned;
 mod periodic;
 #[cfg(feature = "quick_cache")]
 mod quick_cache;
@@ -10,7 +13,7 @@ mod registry;
 mod report;
 mod runner;
 
-pub(crate) use backoff::Backoff;
+pub(crate) use decay::Decay;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};

@@ -74,8 +74,8 @@ impl MemoryManager {
 
     /// Cleans up if usage is above the High line, or if RSS grew past the threshold since the last cleanup.
     ///
-    /// Above the line hooks run and then the allocator gives its unused pages back; growth below the line does only the
-    /// latter (a cache that warms up must not empty itself). Waits as [`force_cleanup`](Self::force_cleanup) does.
+    /// Above the line hooks run until enough is measured to be free, and then the allocator gives its unused pages back; growth below
+    /// the line does only the latter (a cache that warms up must not empty itself). Waits as [`force_cleanup`](Self::force_cleanup) does.
     ///
     /// ```
     /// use plimsoll::{CleanupOutcome, get_memory_manager};

@@ -55,7 +55,7 @@ pub struct Usage {
     pub system_total_bytes: Option<u64>,
     /// Memory that the machine can hand out without swapping (slow). Linux: `MemAvailable`.
     pub system_available_bytes: Option<u64>,
-    /// How long ago the slow facts were taken. The worker takes them twice a second.
+    /// How long ago the slow facts were taken. The worker takes them once a second, and ten times a second under pressure.
     pub slow_facts_age_ms: u64,
 }
 
@@ -103,5 +103,32 @@ impl fmt::Display for Usage {
             write!(f, ", heap {} active", ByteSize::bytes(heap.active_bytes))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fake {
+    use super::{Bound, Limit, LimitSource, Usage};
+
+    /// The usage of a process that holds `rss_bytes`, under a limit or none.
+    pub(crate) fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
+        Usage {
+            rss_bytes,
+            virtual_bytes: None,
+            swap_bytes: None,
+            peak_rss_bytes: rss_bytes,
+            used_bytes: rss_bytes,
+            heap: None,
+            limit: Limit::UNKNOWN,
+            binding: limit_bytes.map(|limit_bytes| Bound {
+                limit_bytes,
+                used_bytes: rss_bytes,
+                source: LimitSource::Builder,
+            }),
+            all_limits_known: true,
+            system_total_bytes: None,
+            system_available_bytes: None,
+            slow_facts_age_ms: 0,
+        }
     }
 }

@@ -27,11 +27,6 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    #[allow(dead_code)]
-    pub(crate) fn new() -> Self {
-        Backoff::default()
-    }
-
     /// A cleanup has ended that cost this much of one core, was to return `target_bytes` (0 below the line it aims at, `u64::MAX`
     /// for all there is), and returned `returned_bytes`.
     pub(crate) fn cleaned(
@@ -116,7 +111,7 @@ mod tests {
             (Duration::MAX, LONGEST_REST),
         ];
         for (cost, rest) in table {
-            let mut backoff = Backoff::new();
+            let mut backoff = Backoff::default();
             assert!(backoff.may_start(now));
             backoff.cleaned(now, cost, GIB, 0);
             assert!(!backoff.may_start(now + rest - Duration::from_nanos(1)));
@@ -137,7 +132,7 @@ mod tests {
             ),
         ) {
             let start = Instant::now();
-            let (mut now, mut backoff) = (start, Backoff::new());
+            let (mut now, mut backoff) = (start, Backoff::default());
             let mut cost_total = Duration::ZERO;
             for (cost_us, waited_us, step_ms) in cleanups {
                 let cost = Duration::from_micros(cost_us);

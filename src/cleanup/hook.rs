@@ -7,8 +7,9 @@ use crate::bytes::ByteSize;
 
 /// Something that can give memory back: a cache, a pool, a buffer.
 ///
-/// Hooks run on one thread of the library's own, never on the caller's, one after the other. A panic is caught (not with
-/// `panic = "abort"`); a hook that runs past its deadline is left behind and not called again until it has returned.
+/// Hooks run on one thread of the library's own, never on the caller's, one after the other, until what was measured adds up to the
+/// target (a forced cleanup calls all). A panic is caught (not with `panic = "abort"`); a hook that runs past its deadline is left
+/// behind and not called again until it has returned.
 ///
 /// ```
 /// use plimsoll::{ClaimedBytes, CleanupHook, CleanupRequest, get_memory_manager};
@@ -40,7 +41,7 @@ pub trait CleanupHook: Send + Sync {
         std::any::type_name::<Self>()
     }
 
-    /// Hooks with a higher priority run first. Defaults to 0.
+    /// Hooks with a higher priority run first; among equals those that gave back most per millisecond so far. Defaults to 0.
     fn priority(&self) -> i32 {
         0
     }
@@ -69,7 +70,7 @@ impl<T: CleanupHook + ?Sized> CleanupHook for std::sync::Arc<T> {
     }
 }
 
-/// Why a cleanup runs.
+/// Why a cleanup runs. Of several that share a cleanup the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",
@@ -103,18 +104,38 @@ impl fmt::Display for CleanupReason {
 }
 
 /// What a hook is asked for.
+///
+/// ```
+/// use plimsoll::{CleanupFn, get_memory_manager};
+/// use std::{sync::Mutex, time::Instant};
+///
+/// let rows = Mutex::new(vec![vec![0u8; 1000]; 100]);
+/// let _hook = get_memory_manager().register_cleanup(CleanupFn::new("rows", move |request| {
+///     let mut freed = 0;
+///     // No more than is wanted, and not for longer than there is time.
+///     while freed < request.target_bytes && Instant::now() < request.deadline {
+///         let Some(row) = rows.lock().unwrap().pop() else { break };
+///         freed += row.len() as u64;
+///     }
+///     freed
+/// }));
+/// // Forced: all there is.
+/// let report = get_memory_manager().force_cleanup();
+/// assert_eq!(report.hooks[0].claimed_bytes, Some(100_000));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CleanupRequest {
     /// Why.
     pub reason: CleanupReason,
-    /// How many bytes the manager would like back in all; `u64::MAX` means all that can be spared.
+    /// How many bytes are still to be given back, after what the hooks before returned by measurement; `u64::MAX` means all that
+    /// can be spared.
     pub target_bytes: u64,
     /// When the hook should have returned; somewhat later it is left behind.
     pub deadline: Instant,
 }
 
-/// What a hook says it gave back: a claim, not a measurement.
+/// What a hook says it gave back: a claim, not a measurement. It stands in the report and decides nothing.
 ///
 /// ```
 /// use plimsoll::{ByteSize, ClaimedBytes};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::cleanup::CleanupHook;
+use crate::cleanup::learned::{Learned, order};
 use crate::sys::fork::{self, Snapshot};
 
 /// A registered hook. Name and priority are asked for once, at registration.
@@ -20,6 +21,7 @@ pub(crate) struct Entry {
     running_in: AtomicU64,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
+    pub(crate) learned: Learned,
 }
 
 impl Entry {
@@ -66,6 +68,7 @@ impl Registry {
             registered: AtomicBool::new(true),
             running_in: AtomicU64::new(0),
             timeouts_total: AtomicU64::new(0),
+            learned: Learned::new(),
         });
         let id = entry.id;
         self.entries.update(|entries| {
@@ -80,9 +83,14 @@ impl Registry {
         }
     }
 
-    /// The hooks as of now, in the order in which they run.
+    /// The hooks as of now, by priority and registration.
     pub(crate) fn entries(&self) -> Arc<Vec<Arc<Entry>>> {
         self.entries.load()
+    }
+
+    /// The hooks as of now, in the order in which they run.
+    pub(crate) fn in_order(&self) -> Vec<Arc<Entry>> {
+        order(&self.entries())
     }
 
     fn unregister(&self, id: u64) {

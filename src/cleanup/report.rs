@@ -13,6 +13,9 @@ use crate::usage::Usage;
 /// let report = plimsoll::get_memory_manager().force_cleanup();
 /// println!("{report}");
 /// assert_eq!(report.reason, Some(plimsoll::CleanupReason::Forced));
+/// // A forced one has no target: all that can be spared.
+/// assert_eq!(report.target_bytes, None);
+/// println!("{} us of a processor", report.cpu_us);
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -26,20 +29,49 @@ pub struct CleanupReport {
     pub before: Usage,
     /// Usage after the purge.
     pub after: Usage,
+    /// What it was to give back; `None` when that was all there is (a forced one, or no limit is known), or it has not begun.
+    pub target_bytes: Option<u64>,
     /// One entry per registered hook that was due, in the order in which they ran.
     pub hooks: Vec<HookReport>,
-    /// Whether the allocator gave its unused pages back; `false` without jemalloc.
+    /// Whether jemalloc gave its unused pages back; `false` where it is not the program's allocator.
     pub purged: bool,
+    /// Whether the C library's heap gave unused pages back (glibc's `malloc_trim`); it is asked only where jemalloc is not the
+    /// program's allocator. Harmless beside a third allocator, and then about what C code has freed.
+    pub trimmed: bool,
     /// Bytes freed but kept in other threads' caches, where a purge does not reach; `None` without jemalloc.
     pub thread_cache_bytes: Option<u64>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
+    /// Processor time of the library's own thread, in microseconds: hooks, purge and measurements, and of a hook that was left behind
+    /// what it took until then. Other threads that a hook has work for it are not in it. Elapsed time where no clock tells (all but
+    /// Linux).
+    pub cpu_us: u64,
 }
 
 impl CleanupReport {
     /// What the kernel got back: RSS before minus after. Negative when the process grew meanwhile.
     pub fn returned_bytes(&self) -> i64 {
         self.before.rss_bytes as i64 - self.after.rss_bytes as i64
+    }
+
+    /// What it gave back, for judging whether it was worth its cost: the process fills up again meanwhile, so RSS alone would
+    /// say nothing of what hooks were measured to free.
+    pub(crate) fn yielded_bytes(&self) -> u64 {
+        let by_hooks: i64 = self
+            .hooks
+            .iter()
+            .filter_map(HookReport::net_freed_bytes)
+            .sum();
+        u64::try_from(by_hooks.max(self.returned_bytes())).unwrap_or(0)
+    }
+
+    /// This report, with usage as of now at its end.
+    pub(crate) fn ending_with(self, now: Usage) -> Self {
+        CleanupReport {
+            after: now,
+            thread_cache_bytes: now.heap.map(|heap| heap.thread_cache_bytes),
+            ..self
+        }
     }
 
     /// A report of something that did not run.
@@ -53,10 +85,13 @@ impl CleanupReport {
             reason,
             before: now,
             after: now,
+            target_bytes: None,
             hooks: Vec::new(),
             purged: false,
+            trimmed: false,
             thread_cache_bytes: now.heap.map(|heap| heap.thread_cache_bytes),
             duration_ms: 0,
+            cpu_us: 0,
         }
     }
 }
@@ -136,6 +171,8 @@ pub enum HookOutcome {
     StillRunning,
     /// It was not called: the time was up, or too many other hooks hang.
     Skipped,
+    /// It was not called: the hooks before it have given back what was to be given back, by measurement.
+    NotNeeded,
     /// It was being called, within its time, when the caller's wait ended.
     UnderWay,
     /// Its turn had not come when the caller's wait ended.
@@ -150,6 +187,7 @@ impl fmt::Display for HookOutcome {
             HookOutcome::TimedOut => f.write_str("timed out"),
             HookOutcome::StillRunning => f.write_str("still in an earlier call"),
             HookOutcome::Skipped => f.write_str("skipped"),
+            HookOutcome::NotNeeded => f.write_str("not needed"),
             HookOutcome::UnderWay => f.write_str("under way"),
             HookOutcome::Waiting => f.write_str("waiting"),
         }
@@ -218,7 +256,10 @@ impl fmt::Display for HookReport {
         write!(f, "{}: {}", self.name, self.outcome)?;
         let was_called = !matches!(
             self.outcome,
-            HookOutcome::StillRunning | HookOutcome::Skipped | HookOutcome::Waiting
+            HookOutcome::StillRunning
+                | HookOutcome::Skipped
+                | HookOutcome::NotNeeded
+                | HookOutcome::Waiting
         );
         if was_called {
             write!(f, " in {} ms", self.duration_ms)?;
@@ -236,6 +277,7 @@ impl fmt::Display for HookReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::fake::usage;
 
     #[test]
     fn a_hooks_line_shows_what_it_freed_on_balance() {
@@ -257,5 +299,34 @@ mod tests {
         assert!(report.to_string().contains("freed -1.0 MiB"));
         let waiting = HookReport::without_result("cache", HookOutcome::Waiting, Duration::ZERO);
         assert_eq!(waiting.to_string(), "cache: waiting");
+        let spared = HookReport::without_result("cache", HookOutcome::NotNeeded, Duration::ZERO);
+        assert_eq!(spared.to_string(), "cache: not needed");
+    }
+
+    #[test]
+    fn the_yield_is_what_hooks_freed_or_what_rss_fell_whichever_is_more() {
+        let hook = |freed, allocated| HookReport {
+            freed_bytes: freed,
+            allocated_bytes: allocated,
+            ..HookReport::without_result("cache", HookOutcome::Completed, Duration::ZERO)
+        };
+        let report = |rss_before, rss_after, hooks| CleanupReport {
+            before: usage(rss_before, None),
+            hooks,
+            ..CleanupReport::not_run(CleanupOutcome::Cleaned, None, usage(rss_after, None))
+        };
+        let (frees, grows) = (hook(Some(50), Some(10)), hook(Some(5), Some(20)));
+        let unmeasured = || vec![hook(None, None)];
+        assert_eq!(report(100, 70, vec![frees.clone()]).yielded_bytes(), 40);
+        assert_eq!(report(100, 30, vec![frees.clone()]).yielded_bytes(), 70);
+        // The process has filled up again meanwhile.
+        assert_eq!(report(100, 900, vec![frees.clone()]).yielded_bytes(), 40);
+        assert_eq!(
+            report(100, 100, vec![frees, grows.clone()]).yielded_bytes(),
+            25
+        );
+        assert_eq!(report(100, 100, vec![grows]).yielded_bytes(), 0);
+        assert_eq!(report(100, 60, unmeasured()).yielded_bytes(), 40);
+        assert_eq!(report(100, 160, unmeasured()).yielded_bytes(), 0);
     }
 }

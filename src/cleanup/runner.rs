@@ -3,23 +3,21 @@
 //! One cleanup runs at a time and one more can wait; whoever asks while one waits shares it. So everybody gets the report of
 //! a cleanup that began after the call, and no number of callers can queue up more than two.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::cleanup::backoff::Backoff;
+use crate::cleanup::call::{Called, Stopwatch, call, shielded};
 use crate::cleanup::job::{Job, Step};
 use crate::cleanup::registry::Entry;
-use crate::cleanup::{
-    CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, HookOutcome, HookReport, Registry,
-};
+use crate::cleanup::{CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, Registry};
 use crate::meter;
-use crate::sys::counters;
 use crate::sys::fork;
 use crate::sys::jemalloc;
 use crate::sys::lock::{Condvar, Mutex};
+use crate::sys::trim;
 use crate::usage::Usage;
 
 /// Runners that may be stuck in hooks at the same time. After that hooks are skipped until one of them returns, and the
@@ -47,9 +45,9 @@ pub(crate) trait Host: Send + Sync {
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
-    /// A cleanup is done: note it.
-    fn cleaned(&self, report: &Arc<CleanupReport>);
-    /// Tell whoever listens. May run other people's code (a subscriber), and panic.
+    /// A cleanup is done: note it, and whether the next that nobody waits for has to rest.
+    fn cleaned(&self, report: &Arc<CleanupReport>, rests: bool);
+    /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
     fn tell(&self, report: &CleanupReport);
 }
 
@@ -87,6 +85,9 @@ struct State {
     waiting: Option<Order>,
     /// The job under way; `None` inside while usage is measured before it.
     running: Option<Option<Job>>,
+    /// What the call of the hook under way costs.
+    hook_cost: Option<Stopwatch>,
+    backoff: Backoff,
     begun_total: u64,
     last: Option<Arc<CleanupReport>>,
     done_total: u64,
@@ -142,6 +143,11 @@ impl Runner {
         state.running.is_some() || state.waiting.is_some()
     }
 
+    /// Whether the last cleanup was worth its cost, or is long enough ago, for another that nobody waits for.
+    pub(crate) fn has_rested(&self, now: Instant) -> bool {
+        self.state.lock().backoff.may_start(now)
+    }
+
     /// Waits until the cleanup is done, but not past the deadline; then the report is what is known by then.
     pub(crate) fn wait(
         &self,
@@ -163,28 +169,31 @@ impl Runner {
             }
         }
         let state = self.state.lock();
-        let now = Instant::now();
         let partial = match &state.running {
-            Some(Some(job)) if state.begun_total == ticket.0 => Some((
-                job.order.reason,
-                job.before,
-                job.partial_reports(now),
-                now - job.started,
-            )),
+            Some(Some(job)) if state.begun_total == ticket.0 => {
+                Some(job.partial_report(Instant::now()))
+            }
             _ => None,
         };
         drop(state);
-        Arc::new(timed_out(reason, partial, usage()))
+        let now = usage();
+        Arc::new(match partial {
+            Some(report) => report.ending_with(now),
+            None => CleanupReport::not_run(CleanupOutcome::TimedOut, Some(reason), now),
+        })
     }
 
     /// Looks whether the hook under way is late; if so it is left behind with its thread, and a new runner goes on. Returns
     /// when to look again.
     pub(crate) fn supervise(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         let mut state = self.state.lock();
+        let hook_cost = state.hook_cost;
         let Some(Some(job)) = &mut state.running else {
             return None;
         };
-        if job.give_up_late(now) {
+        if job.give_up_late(now, || {
+            hook_cost.map_or(Duration::ZERO, |watch| watch.cost())
+        }) {
             state.incarnation += 1;
             state.stuck += 1;
             // Detached: it leaves on its own when its hook returns.
@@ -244,11 +253,11 @@ impl Runner {
                 Work::Begin(order) => self.begin(&*host, order),
                 Work::Hook(entry, request) => {
                     host.supervise();
-                    let report = call(&entry, &request);
+                    let called = call(&entry, &request);
                     entry.end_call();
                     // Perhaps the last owner of the hook, whose drop is somebody else's code.
                     shielded(|| drop(entry));
-                    if !self.returned(incarnation, report) {
+                    if !self.returned(incarnation, called) {
                         return;
                     }
                 }
@@ -266,7 +275,10 @@ impl Runner {
             let may_call_hooks = state.stuck < MAX_STUCK_RUNNERS;
             if let Some(Some(job)) = &mut state.running {
                 return Some(match job.next_step(Instant::now(), may_call_hooks) {
-                    Step::Hook(entry, request) => Work::Hook(entry, request),
+                    Step::Hook(entry, request) => {
+                        state.hook_cost = Some(Stopwatch::start());
+                        Work::Hook(entry, request)
+                    }
                     Step::Purge => Work::Purge,
                 });
             }
@@ -280,14 +292,15 @@ impl Runner {
     }
 
     fn begin(&self, host: &dyn Host, order: Order) {
+        let stopwatch = Stopwatch::start();
         let before = host.measure();
         let target_bytes = host.target_bytes(order.reason, &before);
         let hooks = if order.call_hooks {
-            self.registry.entries().to_vec()
+            self.registry.in_order()
         } else {
             Vec::new()
         };
-        let job = Job::new(
+        let mut job = Job::new(
             order,
             before,
             target_bytes,
@@ -295,41 +308,60 @@ impl Runner {
             Instant::now(),
             self.deadline,
         );
+        job.cost = stopwatch.cost();
         self.state.lock().running = Some(Some(job));
     }
 
     /// Notes that a hook has returned; whether this runner still is the one.
-    fn returned(&self, incarnation: u64, report: HookReport) -> bool {
+    fn returned(&self, incarnation: u64, called: Called) -> bool {
         let mut state = self.state.lock();
         let current = state.incarnation == incarnation;
         if !current {
             state.stuck -= 1;
         } else if let Some(Some(job)) = &mut state.running {
-            job.returned(report);
+            job.returned(called);
         }
         current
     }
 
     fn finish(&self, host: &dyn Host) {
+        let stopwatch = Stopwatch::start();
         jemalloc::flush_thread_cache();
         let purged = jemalloc::purge_all_arenas();
+        let trimmed = !jemalloc::is_global() && trim::trim();
         meter::purge_has_run();
         let after = host.measure();
         let Some(Some(mut job)) = self.state.lock().running.replace(None) else {
             return;
         };
+        let cost = job.cost + stopwatch.cost();
         let report = Arc::new(CleanupReport {
             outcome: CleanupOutcome::Cleaned,
             reason: Some(job.order.reason),
             before: job.before,
             after,
+            target_bytes: job.finite_target_bytes(),
             hooks: std::mem::take(&mut job.reports),
             purged,
+            trimmed,
             thread_cache_bytes: after.heap.map(|heap| heap.thread_cache_bytes),
             duration_ms: job.started.elapsed().as_millis() as u64,
+            cpu_us: cost.as_micros() as u64,
         });
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        // A purge after growth is cheap, and says nothing about hooks.
+        if report.reason >= Some(CleanupReason::Pressure) {
+            let yielded_bytes = report.yielded_bytes();
+            let target_bytes = job.target_bytes;
+            state
+                .backoff
+                .cleaned(now, cost, target_bytes, yielded_bytes);
+        }
+        let rests = !state.backoff.may_start(now);
+        drop(state);
         // Before anybody waiting is told, so that they find this cleanup in the statistics.
-        host.cleaned(&report);
+        host.cleaned(&report, rests);
         let mut state = self.state.lock();
         state.running = None;
         state.last = Some(Arc::clone(&report));
@@ -345,69 +377,4 @@ enum Work {
     Begin(Order),
     Hook(Arc<Entry>, CleanupRequest),
     Purge,
-}
-
-/// Calls a hook and measures what its call did.
-fn call(entry: &Entry, request: &CleanupRequest) -> HookReport {
-    let measured = jemalloc::is_global();
-    let active_before = jemalloc::active_bytes();
-    let counts_before = counters::now();
-    let started = Instant::now();
-    let mut estimated_bytes = None;
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        estimated_bytes = entry.hook.estimate();
-        entry.hook.cleanup(request)
-    }));
-    let duration = started.elapsed();
-    let counts = counters::now().since(counts_before);
-    let process_freed_bytes = active_before
-        .zip(jemalloc::active_bytes())
-        .map(|(before, after)| before as i64 - after as i64);
-    let (outcome, claimed_bytes) = match result {
-        Ok(claimed) => (HookOutcome::Completed, claimed.as_u64()),
-        Err(payload) => (HookOutcome::Panicked(message(payload)), None),
-    };
-    HookReport {
-        estimated_bytes,
-        claimed_bytes,
-        freed_bytes: measured.then_some(counts.freed_bytes),
-        allocated_bytes: measured.then_some(counts.allocated_bytes),
-        process_freed_bytes,
-        ..HookReport::without_result(&entry.name, outcome, duration)
-    }
-}
-
-/// Runs code that is not ours and whose panic must not end the runner.
-fn shielded(action: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
-        message(payload);
-    }
-}
-
-fn message(payload: Box<dyn Any + Send>) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        // Its drop is user code that could panic once more, outside of any catch.
-        std::mem::forget(payload);
-        "a value that is no text".to_owned()
-    }
-}
-
-/// What a caller gets whose wait ended before the cleanup: the state of the job, if it has begun at all.
-fn timed_out(
-    reason: CleanupReason,
-    job: Option<(CleanupReason, Usage, Vec<HookReport>, Duration)>,
-    now: Usage,
-) -> CleanupReport {
-    let mut report = CleanupReport::not_run(CleanupOutcome::TimedOut, Some(reason), now);
-    if let Some((reason, before, hooks, duration)) = job {
-        report.reason = Some(reason);
-        report.before = before;
-        report.hooks = hooks;
-        report.duration_ms = duration.as_millis() as u64;
-    }
-    report
 }

@@ -49,29 +49,8 @@ pub(super) fn target_bytes(config: &Config, reason: CleanupReason, usage: &Usage
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::{Bound, Limit, LimitSource};
+    use crate::usage::fake::usage;
     use CleanupReason::{AbovePercent, Forced, Growth, Pressure};
-
-    fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
-        Usage {
-            rss_bytes,
-            virtual_bytes: None,
-            swap_bytes: None,
-            peak_rss_bytes: rss_bytes,
-            used_bytes: rss_bytes,
-            heap: None,
-            limit: Limit::UNKNOWN,
-            binding: limit_bytes.map(|limit_bytes| Bound {
-                limit_bytes,
-                used_bytes: rss_bytes,
-                source: LimitSource::Builder,
-            }),
-            all_limits_known: true,
-            system_total_bytes: None,
-            system_available_bytes: None,
-            slow_facts_age_ms: 0,
-        }
-    }
 
     #[test]
     fn asked_for_it_takes_the_high_line_or_growth_and_by_itself_the_elevated_line() {

@@ -1,13 +1,12 @@
 //! What a manager and its threads share.
 
-use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cleanup::{
-    Backoff, CleanupOutcome, CleanupReason, CleanupReport, Host, Order, Registry, Runner,
+    CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
 };
 use crate::manager::config::Config;
 use crate::manager::{lines, need, worker};
@@ -34,17 +33,15 @@ pub(super) struct Shared {
     pub(super) looks_total: AtomicU64,
     /// The worker's forecast; [`NEVER`] when there is none.
     time_to_limit_ms: AtomicU64,
-    rest: PerProcess<Mutex<Rest>>,
+    /// Cleanups were in vain: so much may be used before threads are braked. Else 0.
+    unbraked_bytes: AtomicU64,
+    pub(super) decay: Decay,
     this: Weak<Shared>,
 }
 
-/// Cleanups were in vain: until when the next waits, and how much may be used meanwhile.
-#[derive(Default)]
-struct Rest {
-    backoff: Backoff,
-    unbraked_bytes: u64,
-}
-
+/// Of what is left below the limit memory may take one part of so many while a cleanup that was in vain rests.
+const UNBRAKED_SHARE: u64 = 4;
+/// No forecast.
 const NEVER: u64 = u64::MAX;
 
 /// The threads of one process; a forked child starts its own.
@@ -99,7 +96,8 @@ impl Shared {
                 last_cleanup: Snapshot::new(None),
                 looks_total: AtomicU64::new(0),
                 time_to_limit_ms: AtomicU64::new(NEVER),
-                rest: PerProcess::new(Mutex::default()),
+                unbraked_bytes: AtomicU64::new(0),
+                decay: Decay::new(),
                 this: this.clone(),
             }
         });
@@ -150,20 +148,11 @@ impl Shared {
         let usage = gauge.usage();
         self.looks_total.fetch_add(1, Ordering::Relaxed);
         if is_installed {
-            let unbraked_bytes = self.rest().unbraked_bytes;
+            let unbraked_bytes = self.unbraked_bytes.load(Ordering::Relaxed);
             lines::set(&self.config, &usage, anonymous_bytes, unbraked_bytes);
         }
         self.pool().look();
         usage
-    }
-
-    fn rest(&self) -> impl DerefMut<Target = Rest> + '_ {
-        self.rest.get(|_| Mutex::default()).lock()
-    }
-
-    /// Whether a cleanup that nobody asked for may start: the last ones were not in vain, or long enough ago.
-    pub(super) fn may_clean_by_itself(&self, now: Instant) -> bool {
-        self.rest().backoff.may_start(now)
     }
 
     pub(super) fn set_time_to_limit(&self, time: Option<Duration>) {
@@ -215,37 +204,6 @@ impl Shared {
         }
     }
 
-    /// Lets cleanups rest that were in vain. While they do, threads are braked only as far as they grow: to wait for nothing would
-    /// slow down a program whose memory is simply in use.
-    fn note_yield(&self, report: &CleanupReport) {
-        let now = Instant::now();
-        let target_bytes = need::target_bytes(
-            &self.config,
-            report.reason.unwrap_or(CleanupReason::Forced),
-            &report.before,
-        );
-        let freed: i64 = report
-            .hooks
-            .iter()
-            .filter_map(|hook| hook.net_freed_bytes())
-            .map(|bytes| bytes.max(0))
-            .sum();
-        let returned = freed.max(report.returned_bytes()).max(0) as u64;
-        let mut rest = self.rest();
-        rest.backoff.cleaned(
-            now,
-            Duration::from_millis(report.duration_ms),
-            target_bytes,
-            returned,
-        );
-        rest.unbraked_bytes = match report.after.binding {
-            Some(bound) if !rest.backoff.may_start(now) => {
-                bound.used_bytes + bound.headroom_bytes() / 4
-            }
-            _ => 0,
-        };
-    }
-
     /// Ends the threads of this process.
     pub(super) fn stop(&self) {
         let threads = self
@@ -286,19 +244,23 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>) {
+    fn cleaned(&self, report: &Arc<CleanupReport>, rests: bool) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
-        if report.reason >= Some(CleanupReason::Pressure) {
-            self.note_yield(report);
-        }
-        // The level is over, or the next step is due.
-        self.bell.ring(ring::LOOK);
+        // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
+        // memory is simply in use.
+        let unbraked_bytes = match report.after.binding {
+            Some(bound) if rests => bound.used_bytes + bound.headroom_bytes() / UNBRAKED_SHARE,
+            _ => 0,
+        };
+        self.unbraked_bytes.store(unbraked_bytes, Ordering::Relaxed);
     }
 
     fn tell(&self, report: &CleanupReport) {
+        // The level is over, or the next step is due.
+        self.bell.ring(ring::LOOK);
         tracing::info!(
             target: "plimsoll",
             reason = %report.reason.map(|reason| reason.to_string()).unwrap_or_default(),

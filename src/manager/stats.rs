@@ -48,7 +48,7 @@ pub struct ManagerStats {
     pub cleanups_total: u64,
     /// The last one.
     pub last_cleanup: Option<CleanupReport>,
-    /// Names of the registered hooks, in the order in which they run.
+    /// Names of the registered hooks, in the order in which they run: by priority, then by what they gave back per millisecond.
     pub hooks: Vec<String>,
     /// What the periodic sites of the process have counted.
     pub periodic: Vec<PeriodicStats>,
@@ -89,7 +89,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         last_cleanup: shared.last_cleanup.load().as_deref().cloned(),
         hooks: shared
             .registry
-            .entries()
+            .in_order()
             .iter()
             .map(|entry| entry.name.clone())
             .collect(),

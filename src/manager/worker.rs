@@ -19,6 +19,8 @@ use crate::usage::Usage;
 const LOOK_SPACING: Duration = Duration::from_millis(2);
 /// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
+/// Pressure that has lasted for so long is no peak any more.
+const SUSTAINED: Duration = Duration::from_secs(5);
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// Deep enough for a tracing subscriber, small enough for a worker.
@@ -44,6 +46,8 @@ struct Worker<'a> {
     check_wanted: bool,
     crossings_wait: bool,
     crossing_wants_cleanup: bool,
+    /// Since when the level is above Normal.
+    pressed_since: Option<Instant>,
     /// Pressure was told as a warning: its end is told as well.
     was_warned: bool,
 }
@@ -64,6 +68,7 @@ impl<'a> Worker<'a> {
             check_wanted: false,
             crossings_wait: false,
             crossing_wants_cleanup: false,
+            pressed_since: None,
             was_warned: false,
         }
     }
@@ -113,11 +118,11 @@ impl<'a> Worker<'a> {
             self.tell_change(&change, &usage);
         }
         if let Some(reason) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
-            && !self.shared.threads().runner.is_busy()
-            && self.shared.may_clean_by_itself(now)
+            && self.may_clean_by_itself(now)
         {
             self.submit(reason, &usage);
         }
+        self.set_decay(now, level);
         let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
             let lines = &self.shared.config.lines;
             let left_bytes = lines.left_bytes(&bound, PressureLevel::Elevated);
@@ -130,6 +135,25 @@ impl<'a> Worker<'a> {
             .classifier
             .falls_at()
             .map_or(next_tick, |falls_at| falls_at.clamp(now, next_tick));
+    }
+
+    fn may_clean_by_itself(&self, now: Instant) -> bool {
+        let runner = &self.shared.threads().runner;
+        !runner.is_busy() && runner.has_rested(now)
+    }
+
+    /// Pages that the program frees go back sooner once pressure has lasted, and as before when it is over.
+    fn set_decay(&mut self, now: Instant, level: PressureLevel) {
+        if !self.shared.config.reactions.faster_decay || !meter::is_installed(&self.shared.bell) {
+            return;
+        }
+        if level == PressureLevel::Normal {
+            self.pressed_since = None;
+            self.shared.decay.restore();
+        } else if now.saturating_duration_since(*self.pressed_since.get_or_insert(now)) >= SUSTAINED
+        {
+            self.shared.decay.hasten();
+        }
     }
 
     fn wants_check(&self) -> bool {
@@ -156,7 +180,7 @@ impl<'a> Worker<'a> {
     /// Looks whether a cleanup is needed that somebody asked for, and has the runner do it.
     fn check(&mut self, now: Instant) {
         self.next_check = now + CHECK_SPACING;
-        if self.shared.threads().runner.is_busy() || !self.shared.may_clean_by_itself(now) {
+        if !self.may_clean_by_itself(now) {
             return;
         }
         let usage = self.shared.look();

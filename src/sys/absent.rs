@@ -1,7 +1,7 @@
 //! The twin of `jemalloc.rs` for a build without the feature: everything is unknown, and nothing is invented.
 
 use super::counters::Pointers;
-use super::figures::EpochFigures;
+use super::figures::{DecayOf, EpochFigures};
 
 pub(crate) fn is_global() -> bool {
     false
@@ -22,5 +22,17 @@ pub(crate) fn active_bytes() -> Option<u64> {
 pub(crate) fn flush_thread_cache() {}
 
 pub(crate) fn purge_all_arenas() -> bool {
+    false
+}
+
+pub(crate) fn arenas() -> u32 {
+    0
+}
+
+pub(crate) fn dirty_decay_ms(_of: DecayOf) -> Option<isize> {
+    None
+}
+
+pub(crate) fn set_dirty_decay_ms(_of: DecayOf, _decay_ms: isize) -> bool {
     false
 }

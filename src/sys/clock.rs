@@ -1,4 +1,6 @@
-//! Clocks that may be read inside the allocator's callback.
+//! Clocks that may be read inside the allocator's callback, and the processor time of a thread.
+
+use std::time::Duration;
 
 /// Nanoseconds of the monotonic clock. No allocation, no lock; Linux answers from the vDSO, without entering the kernel wherever
 /// the clock source allows that.
@@ -60,12 +62,65 @@ pub(crate) fn coarse_ms() -> u64 {
     start.elapsed().as_millis() as u64
 }
 
+/// The processor time that one thread has used. Any thread of the process may read it, as long as that thread lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadClock {
+    #[cfg(target_os = "linux")]
+    id: Option<libc::clockid_t>,
+}
+
+impl ThreadClock {
+    pub(crate) fn of_this_thread() -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let mut id = 0;
+            // SAFETY:
+            // - The calling thread is alive, and `id` is valid for writes.
+            // - `id` is used only if the call says that it was written.
+            let status = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut id) };
+            ThreadClock {
+                id: (status == 0).then_some(id),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        ThreadClock {}
+    }
+
+    /// `None` where there is no such clock, or no such thread any more. A system call, below a microsecond.
+    pub(crate) fn now(self) -> Option<Duration> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut time = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            // SAFETY: `time` is valid for writes, and a clock that is gone is an error.
+            let status = unsafe { libc::clock_gettime(self.id?, &raw mut time) };
+            (status == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn it_never_goes_back() {
         let first = super::monotonic_ns();
         assert!(first > 0 && super::monotonic_ns() >= first);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_has_ended_has_no_clock() {
+        let clock = std::thread::spawn(super::ThreadClock::of_this_thread);
+        let clock = clock.join().unwrap();
+        // Joined means that its memory is free; the kernel may still be putting it away.
+        while clock.now().is_some() {
+            std::thread::yield_now();
+        }
+        assert!(super::ThreadClock::of_this_thread().now().is_some());
     }
 
     #[test]

@@ -12,3 +12,12 @@ pub(crate) struct EpochFigures {
     pub(crate) dirty_bytes: u64,
     pub(crate) thread_cache_bytes: u64,
 }
+
+/// Whose decay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecayOf {
+    /// Of arenas to come.
+    New,
+    /// Of the arena with this index.
+    Arena(u32),
+}

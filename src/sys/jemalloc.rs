@@ -9,7 +9,7 @@ use once_cell::sync::OnceCell;
 use tikv_jemalloc_ctl::{epoch_mib, stats, thread};
 
 use super::counters::Pointers;
-use super::figures::EpochFigures;
+use super::figures::{DecayOf, EpochFigures};
 
 /// The index that stands for all arenas (`MALLCTL_ARENAS_ALL`).
 const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
@@ -18,6 +18,9 @@ const APPROXIMATE_ACTIVE: &[u8] = b"approximate_stats.active\0";
 const DIRTY_PAGES: &[u8] = b"stats.arenas.4096.pdirty\0";
 const THREAD_CACHES: &[u8] = b"stats.arenas.4096.tcache_bytes\0";
 const PAGE: &[u8] = b"arenas.page\0";
+const ARENAS: &[u8] = b"arenas.narenas\0";
+const DECAY_OF_NEW: &[u8] = b"arenas.dirty_decay_ms\0";
+const DECAY_OF_FIRST: &[u8] = b"arena.0.dirty_decay_ms\0";
 
 /// Large enough that no other traffic of this thread can be taken for it.
 const PROBE_BYTES: usize = 1 << 20;
@@ -170,6 +173,52 @@ pub(crate) fn flush_thread_cache() {
 /// Returns all unused dirty pages of all arenas to the kernel; whether jemalloc took the call.
 pub(crate) fn purge_all_arenas() -> bool {
     is_global() && call(PURGE_ALL_ARENAS) == 0
+}
+
+/// How many arenas there are; some of the indexes below may not be in use yet.
+pub(crate) fn arenas() -> u32 {
+    // SAFETY: the key is NUL-terminated and documented as `unsigned`.
+    unsafe { tikv_jemalloc_ctl::raw::read(ARENAS) }.unwrap_or(0)
+}
+
+/// How long freed pages stay with an arena, in milliseconds; -1 for ever, 0 not at all. `None` for an arena not in use.
+///
+/// Upstream keys: `arena.<i>.dirty_decay_ms`, and `arenas.dirty_decay_ms` for those to come.
+pub(crate) fn dirty_decay_ms(of: DecayOf) -> Option<isize> {
+    let read = match of {
+        // SAFETY: the key is NUL-terminated and documented as `ssize_t`.
+        DecayOf::New => unsafe { tikv_jemalloc_ctl::raw::read(DECAY_OF_NEW) },
+        // SAFETY: the key behind this MIB is documented as `ssize_t`; an index without an arena is an error.
+        DecayOf::Arena(index) => unsafe { tikv_jemalloc_ctl::raw::read_mib(&decay_mib(index)?) },
+    };
+    read.ok()
+}
+
+/// Sets that; whether jemalloc took it. The arena may return much of what it holds at once.
+pub(crate) fn set_dirty_decay_ms(of: DecayOf, decay_ms: isize) -> bool {
+    let written = match of {
+        // SAFETY: the key is NUL-terminated and documented as `ssize_t`.
+        DecayOf::New => unsafe { tikv_jemalloc_ctl::raw::write(DECAY_OF_NEW, decay_ms) },
+        DecayOf::Arena(index) => match decay_mib(index) {
+            // SAFETY: the key behind this MIB is documented as `ssize_t`; an index without an arena is an error.
+            Some(mib) => unsafe { tikv_jemalloc_ctl::raw::write_mib(&mib, decay_ms) },
+            None => return false,
+        },
+    };
+    written.is_ok()
+}
+
+#[cfg(test)]
+pub(crate) fn create_arena() -> Option<u32> {
+    // SAFETY: the key is NUL-terminated and documented as `unsigned`.
+    unsafe { tikv_jemalloc_ctl::raw::read(b"arenas.create\0") }.ok()
+}
+
+fn decay_mib(arena: u32) -> Option<[usize; 3]> {
+    let mut mib = [0; 3];
+    tikv_jemalloc_ctl::raw::name_to_mib(DECAY_OF_FIRST, &mut mib).ok()?;
+    mib[1] = arena as usize;
+    Some(mib)
 }
 
 /// A key without a value: jemalloc-ctl has no call for these, its `write` fails with EPERM.
