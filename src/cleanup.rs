@@ -1,17 +1,21 @@
 //! WHAT TO DO: hooks that give memory back, the runner that calls them, and the report of what it all returned.
 
+mod backoff;
 mod hook;
 mod job;
-mod need;
 mod periodic;
+#[cfg(feature = "quick_cache")]
+mod quick_cache;
 mod registry;
 mod report;
 mod runner;
 
+pub(crate) use backoff::Backoff;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
-pub(crate) use need::{Lines, need};
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
+#[cfg(feature = "quick_cache")]
+pub use quick_cache::QuickCacheHook;
 pub use registry::CleanupRegistration;
 pub(crate) use registry::Registry;
 pub use report::{CleanupOutcome, CleanupReport, HookOutcome, HookReport};

@@ -17,6 +17,8 @@ mod sys;
 mod usage;
 
 pub use bytes::{ByteSize, ParseByteSizeError};
+#[cfg(feature = "quick_cache")]
+pub use cleanup::QuickCacheHook;
 pub use cleanup::{
     ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
     CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
@@ -26,7 +28,7 @@ pub use manager::{
     BuildError, ENVIRONMENT, EnvironmentVariable, InstallError, ManagerStats, MemoryManager,
     MemoryManagerBuilder, WithMemoryLimit, get_memory_manager,
 };
-pub use meter::thread_idle;
+pub use meter::{BrakeStats, thread_idle};
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
 pub use pressure::{PressureCause, PressureChange, PressureLevel};
 pub use reserve::{Reservation, ReserveError, Reserving};

@@ -7,6 +7,8 @@ mod environment;
 mod event;
 mod findings;
 mod global;
+mod lines;
+mod need;
 mod shared;
 mod stats;
 mod worker;

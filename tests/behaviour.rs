@@ -86,7 +86,9 @@ fn check_and_cleanup_cleans_above_the_line_with_hooks() {
         manager.check_and_cleanup().outcome,
         CleanupOutcome::NotNeeded
     );
-    assert_eq!(manager.pressure(), PressureLevel::Normal);
+    wait_until("a normal level", || {
+        manager.pressure() == PressureLevel::Normal
+    });
 }
 
 #[test]

@@ -2,14 +2,19 @@
 
 mod support;
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use support::example;
 
 /// What an example prints.
 fn run(name: &str) -> String {
+    run_built(name, example::build(name))
+}
+
+fn run_built(name: &str, executable: PathBuf) -> String {
     // A backtrace of the panic that `hooks` shows takes longer than a hook may.
-    let output = Command::new(example::build(name))
+    let output = Command::new(executable)
         .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
@@ -107,4 +112,45 @@ fn hooks_are_told_apart() {
             "hook-late",
         ],
     );
+}
+
+/// What the report of the one hook says it freed, as measured.
+#[track_caller]
+fn freed_mib(text: &str) -> f64 {
+    let (_, rest) = text.split_once("freed ").expect(text);
+    let (freed, _) = rest.split_once(" MiB").expect(text);
+    freed.parse().expect(text)
+}
+
+#[test]
+fn caches_of_all_kinds_give_memory_back() {
+    for (name, hook) in [
+        ("lru_cache", "lru: completed"),
+        ("moka_cache", "pages: completed"),
+    ] {
+        let text = run(name);
+        assert_in_order(
+            &text,
+            &["filled:", "forced cleanup", hook, "freed", "after:"],
+        );
+        assert!(freed_mib(&text) > 45.0, "{text}");
+    }
+    let text = run("moka_cache");
+    let (_, left) = text.rsplit_once("after:").unwrap();
+    let left = left.lines().nth(1).unwrap().split_once(" pages are left");
+    assert!(left.unwrap().0.parse::<u64>().unwrap() < 100, "{text}");
+    let text = run_built(
+        "quick_cache",
+        example::build_with("quick_cache", "quick_cache"),
+    );
+    assert_in_order(
+        &text,
+        &[
+            "filled:",
+            "pages: completed",
+            "after:",
+            "may hold 64.0 MiB again",
+        ],
+    );
+    assert!(freed_mib(&text) > 50.0, "{text}");
 }

@@ -162,7 +162,7 @@ fn a_child_that_only_looks_at_the_pressure_sees_it_change() {
     let rss_bytes = get_memory_manager().usage().rss_bytes;
     let limit = plimsoll::ByteSize::bytes(rss_bytes * 10 / 9);
     let manager = MemoryManager::builder().limit(limit).build().unwrap();
-    wait_until("high", || manager.pressure() == PressureLevel::High);
+    wait_until("high", || manager.pressure() >= PressureLevel::High);
     let status = fork(|| {
         drop(held);
         wait_until("normal", || manager.pressure() == PressureLevel::Normal);

@@ -21,12 +21,12 @@ fn passes_its_limit() -> Vec<u8> {
 
 fn cleaned_above_the_line() -> bool {
     let last = get_memory_manager().stats().last_cleanup;
-    last.is_some_and(|report| report.reason == Some(CleanupReason::AbovePercent))
+    last.is_some_and(|report| report.reason == Some(CleanupReason::Pressure))
 }
 
 fn two_ticks(what: &str) {
     let start = Instant::now();
-    wait_until(what, || start.elapsed() > Duration::from_millis(1200));
+    wait_until(what, || start.elapsed() > Duration::from_millis(2200));
 }
 
 /// Runs `test` in a process of its own that may use 256 MiB.
@@ -64,7 +64,7 @@ fn a_thread_that_fills_the_process_is_noticed_and_the_hooks_run() {
     assert!(passed > 0, "the heap's line told nobody");
     wait_until("the hook", || CALLS.load(Ordering::Relaxed) > 0);
     wait_until("the warning", || !log.lines("memory is high").is_empty());
-    assert_eq!(get_memory_manager().pressure(), PressureLevel::High);
+    assert!(get_memory_manager().pressure() >= PressureLevel::High);
     drop(kept);
     wait_until("the way back", || {
         get_memory_manager().pressure() == PressureLevel::Normal
@@ -108,7 +108,7 @@ fn what_is_reserved_and_never_touched_raises_nothing() {
     let last = manager.stats().last_cleanup;
     assert!(
         last.as_ref()
-            .is_none_or(|report| report.reason != Some(CleanupReason::AbovePercent)),
+            .is_none_or(|report| report.reason != Some(CleanupReason::Pressure)),
         "{last:?}"
     );
     assert!(manager.usage().heap.unwrap().active_bytes > 8 << 30);

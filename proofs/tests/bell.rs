@@ -91,14 +91,14 @@ fn what_is_postponed_keeps_nothing_else_from_being_heard() {
             let bell = Arc::clone(&bell);
             loom::thread::spawn(move || {
                 bell.ring(ring::CHECK);
-                bell.ring(ring::HEAP_LINE);
+                bell.ring(ring::LOOK);
             })
         };
         let mut heard = 0;
-        while heard & ring::HEAP_LINE == 0 {
+        while heard & ring::LOOK == 0 {
             heard |= bell.wait(FOR_EVER, ring::CHECK);
         }
-        assert_eq!(heard, ring::HEAP_LINE);
+        assert_eq!(heard, ring::LOOK);
         // And stays set until it is due.
         assert_eq!(bell.wait(FOR_EVER, 0), ring::CHECK);
         ringer.join().unwrap();
@@ -119,11 +119,11 @@ fn ring_in(belfry: &Arc<Belfry>, bits: u32) -> loom::thread::JoinHandle<()> {
 fn what_is_rung_while_a_bell_is_installed_reaches_it() {
     model(|| {
         let belfry = Arc::new(Belfry::new());
-        let ringers = [ring::EXCEEDED, ring::HEAP_LINE].map(|bits| ring_in(&belfry, bits));
+        let ringers = [ring::EXCEEDED, ring::LOOK].map(|bits| ring_in(&belfry, bits));
         let bell = hang();
         belfry.is_listened_to(bell);
         assert!(belfry.install(bell));
-        hear(bell, ring::EXCEEDED | ring::HEAP_LINE);
+        hear(bell, ring::EXCEEDED | ring::LOOK);
         for ringer in ringers {
             ringer.join().unwrap();
         }
@@ -138,9 +138,9 @@ fn what_is_rung_while_a_listener_comes_reaches_it() {
         let belfry = Arc::new(Belfry::new());
         let bell = hang();
         assert!(belfry.install(bell));
-        let ringers = [ring::EXCEEDED, ring::HEAP_LINE].map(|bits| ring_in(&belfry, bits));
+        let ringers = [ring::EXCEEDED, ring::LOOK].map(|bits| ring_in(&belfry, bits));
         belfry.is_listened_to(bell);
-        hear(bell, ring::EXCEEDED | ring::HEAP_LINE);
+        hear(bell, ring::EXCEEDED | ring::LOOK);
         for ringer in ringers {
             ringer.join().unwrap();
         }
@@ -152,12 +152,12 @@ fn what_is_rung_while_a_listener_comes_reaches_it() {
 fn the_sentry_is_woken_and_what_woke_it_reaches_the_bell_it_makes() {
     model(|| {
         let belfry = Arc::new(Belfry::new());
-        let ringers = [ring::EXCEEDED, ring::HEAP_LINE].map(|bits| ring_in(&belfry, bits));
+        let ringers = [ring::EXCEEDED, ring::LOOK].map(|bits| ring_in(&belfry, bits));
         assert!(belfry.stand_sentry());
         let bell = hang();
         belfry.is_listened_to(bell);
         assert!(belfry.install(bell));
-        hear(bell, ring::EXCEEDED | ring::HEAP_LINE);
+        hear(bell, ring::EXCEEDED | ring::LOOK);
         for ringer in ringers {
             ringer.join().unwrap();
         }

@@ -78,10 +78,12 @@ impl<T: CleanupHook + ?Sized> CleanupHook for std::sync::Arc<T> {
 )]
 #[non_exhaustive]
 pub enum CleanupReason {
-    /// RSS grew by more than the threshold since the last cleanup. Purges only, below the High line.
+    /// RSS grew by more than the threshold since the last cleanup. Purges only, below the Elevated line.
     Growth,
-    /// A scope passed its limit. Purges only, below the High line.
+    /// A scope passed its limit. Purges only, below the Elevated line.
     LimitExceeded,
+    /// Usage is above the Elevated line, and the manager cleans up by itself.
+    Pressure,
     /// Usage is above the High line.
     AbovePercent,
     /// Somebody asked for it, without a condition.
@@ -93,6 +95,7 @@ impl fmt::Display for CleanupReason {
         f.write_str(match self {
             CleanupReason::Growth => "growth",
             CleanupReason::LimitExceeded => "limit exceeded",
+            CleanupReason::Pressure => "pressure",
             CleanupReason::AbovePercent => "above percent",
             CleanupReason::Forced => "forced",
         })

@@ -225,6 +225,7 @@ impl Runner {
             let thread = std::thread::Builder::new()
                 .name("plimsoll-runner".to_owned())
                 .spawn(move || {
+                    meter::exempt_this_thread();
                     CURRENT.set(Some(runner.as_current(incarnation)));
                     runner.run(incarnation);
                 });

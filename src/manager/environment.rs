@@ -28,9 +28,14 @@ pub struct EnvironmentVariable {
 /// |---|---|---|---|
 /// | `PLIMSOLL_MEMORY_LIMIT` | how much this process may use | a size such as 512MiB, 1.5g or 100000 (k, m, g, t are powers of 1024) | the cgroup's limit, else host memory |
 /// | `PLIMSOLL_MAX_MEMORY_PERCENT` | the High line, in percent of the limit | a number above 0 and at most 100 | 80 |
+/// | `PLIMSOLL_ELEVATED_PERCENT` | the Elevated line, in percent of the limit | a number above 0 and at most 100 | seven eighths of the High line |
+/// | `PLIMSOLL_CRITICAL_PERCENT` | the Critical line, in percent of the limit | a number above 0 and at most 100 | between the High line and 100 |
 /// | `PLIMSOLL_CLEANUP_THRESHOLD` | growth of RSS after which a cleanup is due | a size such as 512MiB, 1.5g or 100000 (k, m, g, t are powers of 1024) | 100MiB |
 /// | `PLIMSOLL_CLEANUP_DEADLINE_MS` | how long a cleanup may take, each hook a quarter of it | whole milliseconds from 1 to 3600000 | 4000 |
 /// | `PLIMSOLL_METER_INTERVAL` | about every so many bytes that a thread allocates its scopes are judged | a size from 16KiB to 64MiB | 256KiB |
+/// | `PLIMSOLL_AUTOMATIC_CLEANUP` | whether the manager cleans up by itself from the Elevated line on | on or off | on |
+/// | `PLIMSOLL_BRAKE` | whether threads that allocate above the High line wait for the cleanup | on or off | on |
+/// | `PLIMSOLL_FASTER_DECAY` | whether the allocator gives pages back sooner while pressure lasts | on or off | on |
 ///
 /// ```
 /// for variable in plimsoll::ENVIRONMENT {
@@ -51,15 +56,23 @@ pub const ENVIRONMENT: &[EnvironmentVariable] = &[
     EnvironmentVariable {
         name: "PLIMSOLL_MAX_MEMORY_PERCENT",
         meaning: "the High line, in percent of the limit",
-        accepts: "a number above 0 and at most 100",
+        accepts: ACCEPTED_PERCENT,
         default: "80",
-        read: |text, settings| {
-            let percent = text.parse().ok()?;
-            let valid = percent > 0.0 && percent <= 100.0;
-            valid.then(|| {
-                settings.max_memory_percent = Some(settings.max_memory_percent.unwrap_or(percent))
-            })
-        },
+        read: |text, settings| fill_percent(text, &mut settings.max_memory_percent),
+    },
+    EnvironmentVariable {
+        name: "PLIMSOLL_ELEVATED_PERCENT",
+        meaning: "the Elevated line, in percent of the limit",
+        accepts: ACCEPTED_PERCENT,
+        default: "seven eighths of the High line",
+        read: |text, settings| fill_percent(text, &mut settings.elevated_percent),
+    },
+    EnvironmentVariable {
+        name: "PLIMSOLL_CRITICAL_PERCENT",
+        meaning: "the Critical line, in percent of the limit",
+        accepts: ACCEPTED_PERCENT,
+        default: "between the High line and 100",
+        read: |text, settings| fill_percent(text, &mut settings.critical_percent),
     },
     EnvironmentVariable {
         name: "PLIMSOLL_CLEANUP_THRESHOLD",
@@ -100,7 +113,48 @@ pub const ENVIRONMENT: &[EnvironmentVariable] = &[
             Some(())
         },
     },
+    EnvironmentVariable {
+        name: "PLIMSOLL_AUTOMATIC_CLEANUP",
+        meaning: "whether the manager cleans up by itself from the Elevated line on",
+        accepts: ACCEPTED_SWITCH,
+        default: "on",
+        read: |text, settings| fill_switch(text, &mut settings.automatic_cleanup),
+    },
+    EnvironmentVariable {
+        name: "PLIMSOLL_BRAKE",
+        meaning: "whether threads that allocate above the High line wait for the cleanup",
+        accepts: ACCEPTED_SWITCH,
+        default: "on",
+        read: |text, settings| fill_switch(text, &mut settings.brake),
+    },
+    EnvironmentVariable {
+        name: "PLIMSOLL_FASTER_DECAY",
+        meaning: "whether the allocator gives pages back sooner while pressure lasts",
+        accepts: ACCEPTED_SWITCH,
+        default: "on",
+        read: |text, settings| fill_switch(text, &mut settings.faster_decay),
+    },
 ];
+
+const ACCEPTED_PERCENT: &str = "a number above 0 and at most 100";
+const ACCEPTED_SWITCH: &str = "on or off";
+
+fn fill_percent(text: &str, setting: &mut Option<f64>) -> Option<()> {
+    let percent = text.parse().ok()?;
+    (percent > 0.0 && percent <= 100.0).then(|| {
+        setting.get_or_insert(percent);
+    })
+}
+
+fn fill_switch(text: &str, setting: &mut Option<bool>) -> Option<()> {
+    let on = match text {
+        "on" => true,
+        "off" => false,
+        _ => return None,
+    };
+    setting.get_or_insert(on);
+    Some(())
+}
 
 const METER_INTERVAL: &str = "PLIMSOLL_METER_INTERVAL";
 
@@ -166,6 +220,11 @@ mod tests {
             ("PLIMSOLL_CLEANUP_THRESHOLD", "50MiB"),
             ("PLIMSOLL_CLEANUP_DEADLINE_MS", "250"),
             ("PLIMSOLL_METER_INTERVAL", "1m"),
+            ("PLIMSOLL_ELEVATED_PERCENT", "60"),
+            ("PLIMSOLL_CRITICAL_PERCENT", "90.5"),
+            ("PLIMSOLL_AUTOMATIC_CLEANUP", "on"),
+            ("PLIMSOLL_BRAKE", "off"),
+            ("PLIMSOLL_FASTER_DECAY", "off"),
         ]);
         assert_eq!(errors, [""; 0]);
         assert_eq!(settings.limit.unwrap().bytes, 512 << 20);
@@ -173,6 +232,14 @@ mod tests {
         assert_eq!(settings.cleanup_threshold, Some(ByteSize::mib(50)));
         assert_eq!(settings.cleanup_deadline, Some(Duration::from_millis(250)));
         assert_eq!(settings.meter_interval, Some(ByteSize::mib(1)));
+        assert_eq!(settings.elevated_percent, Some(60.0));
+        assert_eq!(settings.critical_percent, Some(90.5));
+        let switches = [
+            settings.automatic_cleanup,
+            settings.brake,
+            settings.faster_decay,
+        ];
+        assert_eq!(switches, [Some(true), Some(false), Some(false)]);
     }
 
     #[test]
@@ -192,6 +259,11 @@ mod tests {
                 &["0", "1.5", "4s", "3600001"],
             ),
             ("PLIMSOLL_METER_INTERVAL", &["0", "15KiB", "65m", "often"]),
+            ("PLIMSOLL_ELEVATED_PERCENT", &["0", "101", "low"]),
+            ("PLIMSOLL_CRITICAL_PERCENT", &["0", "101", "NaN"]),
+            ("PLIMSOLL_AUTOMATIC_CLEANUP", &["yes", "1", "ON"]),
+            ("PLIMSOLL_BRAKE", &["no", "0"]),
+            ("PLIMSOLL_FASTER_DECAY", &["true"]),
         ];
         for (name, values) in table {
             for value in values {

@@ -11,7 +11,8 @@ struct Meter;
 impl ThreadEvent for Meter {
     /// Inside the allocator. Each call is safe there, because
     /// - `meter::at_event` touches cells of a thread-local without a destructor and atomics, at most once per MiB it reads a figure of
-    ///   jemalloc's that takes no lock (`approximate_stats.active` by its number), and past the line it wakes a futex, once;
+    ///   jemalloc's that takes no lock (`approximate_stats.active` by its number), and past the line it wakes a futex, once, and brakes: a
+    ///   `pread` of a held descriptor, and above the hard line sleep in steps, bounded;
     /// - `scope::at_event` touches such cells; past a line also atomics, the clock, and a futex;
     /// - neither can unwind: no indexing that can fail, no `unwrap`, no thread-local that may be gone.
     ///

@@ -64,7 +64,7 @@ pub(super) fn install(
             event::install_every(manager.shared.config.meter_interval_bytes);
             meter::install(&manager.shared.bell);
             // The heap line is the worker's to arm, and the worker did not know that it serves the process.
-            manager.shared.bell.ring(ring::HEAP_LINE);
+            manager.shared.bell.ring(ring::LOOK);
             Ok(manager)
         }
         Err(Installed { manager, .. }) => Err(InstallError::AlreadyInUse {

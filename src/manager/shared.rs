@@ -1,24 +1,22 @@
 //! What a manager and its threads share.
 
+use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cleanup::{
-    CleanupOutcome, CleanupReason, CleanupReport, Host, Order, Registry, Runner, need,
+    Backoff, CleanupOutcome, CleanupReason, CleanupReport, Host, Order, Registry, Runner,
 };
 use crate::manager::config::Config;
-use crate::manager::worker;
+use crate::manager::{lines, need, worker};
 use crate::meter::{self, Bell, ring};
 use crate::pressure::{CurrentLevel, PressureLevel};
 use crate::reserve::{Pool, Source};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::lock::Mutex;
 use crate::usage::{Gauge, Usage};
-
-/// Nearer to its line the heap rings no sooner: each ring costs the worker a reading.
-const LEAST_LINE_BYTES: u64 = 1 << 20;
 
 pub(super) struct Shared {
     pub(super) config: Config,
@@ -31,10 +29,23 @@ pub(super) struct Shared {
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
-    /// The last cleanup, and when it ended.
-    pub(super) last_cleanup: Snapshot<Option<(Instant, Arc<CleanupReport>)>>,
+    pub(super) last_cleanup: Snapshot<Option<Arc<CleanupReport>>>,
+    /// How often everything was taken anew.
+    pub(super) looks_total: AtomicU64,
+    /// The worker's forecast; [`NEVER`] when there is none.
+    time_to_limit_ms: AtomicU64,
+    rest: PerProcess<Mutex<Rest>>,
     this: Weak<Shared>,
 }
+
+/// Cleanups were in vain: until when the next waits, and how much may be used meanwhile.
+#[derive(Default)]
+struct Rest {
+    backoff: Backoff,
+    unbraked_bytes: u64,
+}
+
+const NEVER: u64 = u64::MAX;
 
 /// The threads of one process; a forked child starts its own.
 pub(super) struct Threads {
@@ -86,6 +97,9 @@ impl Shared {
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
+                looks_total: AtomicU64::new(0),
+                time_to_limit_ms: AtomicU64::new(NEVER),
+                rest: PerProcess::new(Mutex::default()),
                 this: this.clone(),
             }
         });
@@ -125,45 +139,54 @@ impl Shared {
         self.gauge().usage()
     }
 
-    /// Takes everything anew, the slow facts included, sets the level by it, and serves those who wait for memory.
+    /// Takes everything anew, the slow facts included, and sets by it where the heap rings, where threads are braked, and what may be
+    /// promised. The level is the worker's to say.
     pub(super) fn look(&self) -> Usage {
+        let is_installed = meter::is_installed(&self.bell);
+        // Before the rest: what is allocated in between is then used and not counted as room.
+        let anonymous_bytes = is_installed.then(meter::anonymous_bytes).flatten();
         let gauge = self.gauge();
         gauge.refresh();
         let usage = gauge.usage();
-        self.level.set(if self.config.lines.is_high(&usage) {
-            PressureLevel::High
-        } else {
-            PressureLevel::Normal
-        });
+        self.looks_total.fetch_add(1, Ordering::Relaxed);
+        if is_installed {
+            let unbraked_bytes = self.rest().unbraked_bytes;
+            lines::set(&self.config, &usage, anonymous_bytes, unbraked_bytes);
+        }
         self.pool().look();
         usage
     }
 
-    /// The heap may grow by what is left to the High line, then it rings. Above that line, or when there is none, the ticks watch.
-    pub(super) fn arm_heap_line(&self, usage: &Usage) {
-        if !meter::is_installed(&self.bell) {
-            return;
-        }
-        match (usage.heap, usage.binding) {
-            (Some(heap), Some(bound)) if !self.config.lines.is_high(usage) => {
-                let left_bytes = self.config.lines.left_bytes(&bound).max(LEAST_LINE_BYTES);
-                meter::arm_heap_line(heap.active_bytes.saturating_add(left_bytes));
-            }
-            _ => meter::disarm_heap_line(),
-        }
+    fn rest(&self) -> impl DerefMut<Target = Rest> + '_ {
+        self.rest.get(|_| Mutex::default()).lock()
     }
 
-    /// Why a cleanup is needed now, if it is.
+    /// Whether a cleanup that nobody asked for may start: the last ones were not in vain, or long enough ago.
+    pub(super) fn may_clean_by_itself(&self, now: Instant) -> bool {
+        self.rest().backoff.may_start(now)
+    }
+
+    pub(super) fn set_time_to_limit(&self, time: Option<Duration>) {
+        let ms = time.map_or(NEVER, |time| time.as_millis().try_into().unwrap_or(NEVER));
+        self.time_to_limit_ms.store(ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn time_to_limit_ms(&self) -> Option<u64> {
+        Some(self.time_to_limit_ms.load(Ordering::Relaxed)).filter(|&ms| ms != NEVER)
+    }
+
+    /// Why a cleanup that somebody asked for is needed now, if it is.
     pub(super) fn need(&self, usage: &Usage) -> Option<CleanupReason> {
         let last_rss_bytes = self.last_rss_bytes.load(Ordering::Relaxed);
-        need(&self.config.lines, usage, last_rss_bytes)
+        need::when_asked(&self.config, usage, last_rss_bytes)
     }
 
-    /// Hooks run when asked for or above the High line; below it a purge is enough, for whatever reason.
+    /// Hooks run when asked for, under pressure, and above the Elevated line; else a purge is enough, for whatever reason.
     pub(super) fn order(&self, reason: CleanupReason, usage: &Usage) -> Order {
+        let level = need::level_by_use(&self.config, usage);
         Order {
             reason,
-            call_hooks: reason == CleanupReason::Forced || self.config.lines.is_high(usage),
+            call_hooks: reason >= CleanupReason::Pressure || level >= PressureLevel::Elevated,
         }
     }
 
@@ -190,6 +213,37 @@ impl Shared {
             Some(ticket) => CleanupReport::clone(&runner.wait(ticket, reason, || self.usage())),
             None => not_run(CleanupOutcome::Unavailable),
         }
+    }
+
+    /// Lets cleanups rest that were in vain. While they do, threads are braked only as far as they grow: to wait for nothing would
+    /// slow down a program whose memory is simply in use.
+    fn note_yield(&self, report: &CleanupReport) {
+        let now = Instant::now();
+        let target_bytes = need::target_bytes(
+            &self.config,
+            report.reason.unwrap_or(CleanupReason::Forced),
+            &report.before,
+        );
+        let freed: i64 = report
+            .hooks
+            .iter()
+            .filter_map(|hook| hook.net_freed_bytes())
+            .map(|bytes| bytes.max(0))
+            .sum();
+        let returned = freed.max(report.returned_bytes()).max(0) as u64;
+        let mut rest = self.rest();
+        rest.backoff.cleaned(
+            now,
+            Duration::from_millis(report.duration_ms),
+            target_bytes,
+            returned,
+        );
+        rest.unbraked_bytes = match report.after.binding {
+            Some(bound) if !rest.backoff.may_start(now) => {
+                bound.used_bytes + bound.headroom_bytes() / 4
+            }
+            _ => 0,
+        };
     }
 
     /// Ends the threads of this process.
@@ -225,10 +279,7 @@ impl Host for Shared {
     }
 
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
-        match (reason, &usage.binding) {
-            (CleanupReason::Forced, _) | (_, None) => u64::MAX,
-            (_, Some(bound)) => self.config.lines.target_bytes(bound),
-        }
+        need::target_bytes(&self.config, reason, usage)
     }
 
     fn supervise(&self) {
@@ -239,9 +290,12 @@ impl Host for Shared {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
-        let ended = Instant::now();
-        self.last_cleanup
-            .update(|_| (Some((ended, Arc::clone(report))), ()));
+        self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
+        if report.reason >= Some(CleanupReason::Pressure) {
+            self.note_yield(report);
+        }
+        // The level is over, or the next step is due.
+        self.bell.ring(ring::LOOK);
     }
 
     fn tell(&self, report: &CleanupReport) {

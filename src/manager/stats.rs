@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
 use crate::manager::shared::Shared;
-use crate::meter;
+use crate::meter::{self, BrakeStats};
 use crate::pressure::PressureLevel;
 use crate::usage::{LimitSource, Usage};
 
@@ -19,8 +19,18 @@ pub struct ManagerStats {
     pub binding_cgroup: Option<String>,
     /// The level as of the last look.
     pub pressure: PressureLevel,
+    /// At the speed of the last readings the limit is reached in this time; `None` when usage does not grow, or nobody can tell.
+    pub time_to_limit_ms: Option<u64>,
+    /// The Elevated line in percent of the limit.
+    pub elevated_percent: f64,
     /// The High line in percent of the limit.
     pub max_memory_percent: f64,
+    /// The Critical line in percent of the limit.
+    pub critical_percent: f64,
+    /// How often and how long threads were braked. Of the process: zeros for a manager that is not installed.
+    pub brake: BrakeStats,
+    /// How often the worker has taken everything anew.
+    pub looks_total: u64,
     /// Growth of RSS after which a cleanup is due.
     pub cleanup_threshold_bytes: u64,
     /// RSS after the last cleanup, or at the start: growth counts from here.
@@ -31,7 +41,7 @@ pub struct ManagerStats {
     pub reserved_unfilled_bytes: u64,
     /// How many wait for a reservation.
     pub reservations_waiting: u64,
-    /// How often the heap grew up to where the High line might be reached, and the worker took a reading. Of the process: 0 for a
+    /// How often the heap grew up to where the next line might be reached, and the worker took a reading. Of the process: 0 for a
     /// manager that is not installed.
     pub heap_line_passed_total: u64,
     /// Cleanups that ran.
@@ -46,6 +56,7 @@ pub struct ManagerStats {
 
 pub(super) fn collect(shared: &Shared) -> ManagerStats {
     let usage = shared.usage();
+    let is_installed = meter::is_installed(&shared.bell);
     let binding_cgroup = match usage.binding.map(|bound| bound.source) {
         Some(LimitSource::Cgroup { ancestor, .. }) => shared.gauge().cgroup_path(ancestor),
         _ => None,
@@ -54,22 +65,28 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         usage,
         binding_cgroup,
         pressure: shared.level.get(),
-        max_memory_percent: shared.config.lines.max_memory_percent,
-        cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,
+        time_to_limit_ms: shared.time_to_limit_ms(),
+        elevated_percent: shared.config.lines.elevated_percent,
+        max_memory_percent: shared.config.lines.high_percent,
+        critical_percent: shared.config.lines.critical_percent,
+        brake: if is_installed {
+            meter::brake_stats()
+        } else {
+            BrakeStats::default()
+        },
+        looks_total: shared.looks_total.load(Ordering::Relaxed),
+        cleanup_threshold_bytes: shared.config.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
         reserved_bytes: shared.pool().reserved_bytes(),
         reserved_unfilled_bytes: shared.pool().unfilled_bytes(),
         reservations_waiting: shared.pool().waiting() as u64,
-        heap_line_passed_total: if meter::is_installed(&shared.bell) {
+        heap_line_passed_total: if is_installed {
             meter::heap_line_passed_total()
         } else {
             0
         },
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
-        last_cleanup: match &*shared.last_cleanup.load() {
-            Some((_, report)) => Some(CleanupReport::clone(report)),
-            None => None,
-        },
+        last_cleanup: shared.last_cleanup.load().as_deref().cloned(),
         hooks: shared
             .registry
             .entries()

@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 
 use crate::bytes::ByteSize;
 use crate::cleanup::CleanupReason;
+use crate::manager::need;
 use crate::manager::shared::Shared;
-use crate::meter::ring;
+use crate::meter::{self, ring};
+use crate::pressure::{Classifier, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
 use crate::usage::Usage;
 
-/// How old the slow facts may get: twice a second keeps them under a second old on a busy machine.
-const TICK: Duration = Duration::from_millis(500);
-/// Checks that counters request are answered at most this often: a look costs up to a millisecond.
+/// From one look to the next when all is well: what the limit counts, and the limit itself, are no older than that.
+const TICK_AT_REST: Duration = Duration::from_secs(1);
+/// The same from Elevated on.
+const TICK_UNDER_PRESSURE: Duration = Duration::from_millis(100);
+/// Looks that are asked for come at most this often: one takes some 100 us.
+const LOOK_SPACING: Duration = Duration::from_millis(2);
+/// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
-/// After a cleanup the next that nobody waits for comes no sooner than this many times its duration, so that cleanups take at
-/// most about a tenth of the time, however futile.
-const REST_PER_CLEANUP: u32 = 9;
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
-/// How far below the High line usage must fall before the next rise is told.
-const WELL_BELOW_PERCENT: f64 = 5.0;
 /// Deep enough for a tracing subscriber, small enough for a worker.
 const STACK_BYTES: usize = 512 << 10;
 
@@ -36,7 +37,9 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
 
 struct Worker<'a> {
     shared: &'a Shared,
+    classifier: Classifier,
     next_tick: Instant,
+    next_look: Instant,
     next_check: Instant,
     next_warning: Instant,
     /// When the hook under way must have returned.
@@ -44,36 +47,36 @@ struct Worker<'a> {
     check_wanted: bool,
     crossings_wait: bool,
     crossing_wants_cleanup: bool,
-    high_was_told: bool,
+    /// Pressure was told as a warning: its end is told as well.
+    was_warned: bool,
 }
 
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared) -> Self {
         let now = Instant::now();
+        let config = &shared.config;
         Worker {
             shared,
-            next_tick: now + TICK,
+            classifier: Classifier::new(config.lines, config.burst_byte_seconds, now),
+            next_tick: now,
+            next_look: now,
             next_check: now,
             next_warning: now,
             hook_deadline: None,
             check_wanted: false,
             crossings_wait: false,
             crossing_wants_cleanup: false,
-            high_was_told: false,
+            was_warned: false,
         }
     }
 
     fn run(mut self) {
+        meter::exempt_this_thread();
         loop {
             let now = Instant::now();
             let timeout = self.wake_at(now).saturating_duration_since(now);
-            // Checks wait in the bell until one is due: a counter that rings all the time then rings for nothing.
-            let postponed = if now < self.next_check {
-                ring::CHECK
-            } else {
-                0
-            };
-            let bits = self.shared.bell.wait(timeout, postponed);
+            // What is not due yet waits in the bell: whoever rings all the time then rings for nothing.
+            let bits = self.shared.bell.wait(timeout, self.postponed(now));
             if bits & ring::STOP != 0 {
                 return;
             }
@@ -89,58 +92,71 @@ impl<'a> Worker<'a> {
                 self.next_warning = now + WARNING_SPACING;
                 self.tell_crossings();
             }
-            if bits & ring::HEAP_LINE != 0 {
-                // The heap has grown up to its line: a fresh reading decides, at once.
-                self.take_reading();
-                if self.check_wanted {
-                    self.check(now);
-                }
-            } else if self.wants_cleanup() && now >= self.next_check {
-                self.check(now);
+            let is_tick = now >= self.next_tick;
+            if is_tick || bits & ring::LOOK != 0 {
+                self.look(now, is_tick);
             }
-            if now >= self.next_tick {
-                self.take_reading();
-                self.next_tick = now + TICK;
+            if self.wants_check() && now >= self.next_check {
+                self.check(now);
             }
         }
     }
 
-    /// Takes everything anew, and sees that a level above the High line is told and cleaned up, and one below it is watched.
-    fn take_reading(&mut self) {
+    /// Takes everything anew, says which level that is, and starts a cleanup if usage is above the Elevated line; at a tick also if
+    /// it is below, and would keep a level from ending.
+    fn look(&mut self, now: Instant, is_tick: bool) {
         let usage = self.shared.look();
-        self.check_wanted |= self.shared.config.lines.is_high(&usage);
-        self.shared.arm_heap_line(&usage);
-        self.tell_level(&usage);
+        let change = self.classifier.observe(now, usage.binding, false);
+        let level = self.classifier.level();
+        self.shared.level.set(level);
+        self.shared
+            .set_time_to_limit(self.classifier.time_to_limit());
+        if let Some(change) = change {
+            self.tell_change(&change, &usage);
+        }
+        if let Some(reason) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
+            && !self.shared.threads().runner.is_busy()
+            && self.shared.may_clean_by_itself(now)
+        {
+            self.submit(reason, &usage);
+        }
+        let tick = match level {
+            PressureLevel::Normal => TICK_AT_REST,
+            _ => TICK_UNDER_PRESSURE,
+        };
+        self.next_look = now + LOOK_SPACING;
+        let next_tick = now + tick;
+        self.next_tick = self
+            .classifier
+            .falls_at()
+            .map_or(next_tick, |falls_at| falls_at.clamp(now, next_tick));
     }
 
-    fn wants_cleanup(&self) -> bool {
+    fn wants_check(&self) -> bool {
         self.check_wanted || self.crossing_wants_cleanup
+    }
+
+    fn postponed(&self, now: Instant) -> u32 {
+        let check = ring::CHECK * u32::from(now < self.next_check);
+        let look = ring::LOOK * u32::from(now < self.next_look);
+        check | look
     }
 
     /// The earliest of what waits.
     fn wake_at(&self, now: Instant) -> Instant {
-        let check = (self.wants_cleanup() || now < self.next_check).then_some(self.next_check);
+        let check = (self.wants_check() || now < self.next_check).then_some(self.next_check);
+        let look = (now < self.next_look).then_some(self.next_look);
         let warning = self.crossings_wait.then_some(self.next_warning);
-        [check, warning, self.hook_deadline]
+        [check, look, warning, self.hook_deadline]
             .into_iter()
             .flatten()
             .fold(self.next_tick, Instant::min)
     }
 
-    /// Looks whether a cleanup is needed, and has the runner do it.
+    /// Looks whether a cleanup is needed that somebody asked for, and has the runner do it.
     fn check(&mut self, now: Instant) {
         self.next_check = now + CHECK_SPACING;
-        if self.shared.threads().runner.is_busy() {
-            return;
-        }
-        let rested = match &*self.shared.last_cleanup.load() {
-            Some((ended, last)) => {
-                let rest = Duration::from_millis(last.duration_ms) * REST_PER_CLEANUP;
-                now.saturating_duration_since(*ended) >= rest
-            }
-            None => true,
-        };
-        if !rested {
+        if self.shared.threads().runner.is_busy() || !self.shared.may_clean_by_itself(now) {
             return;
         }
         let usage = self.shared.look();
@@ -162,19 +178,19 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One warning when usage rises above the High line, and none again before it was well below.
-    fn tell_level(&mut self, usage: &Usage) {
-        let high_percent = self.shared.config.lines.max_memory_percent;
-        let Some(percent) = usage.percent() else {
-            return;
-        };
-        if percent > high_percent && !self.high_was_told {
-            self.high_was_told = true;
+    /// A warning when the level rises to High or beyond, and word when all is well again.
+    fn tell_change(&mut self, change: &PressureChange, usage: &Usage) {
+        let level = change.to;
+        if change.is_rise() && level >= PressureLevel::High {
+            self.was_warned = true;
+            shielded(|| {
+                let percent = usage.percent().unwrap_or_default();
+                tracing::warn!(target: "plimsoll", %level, cause = %change.cause, percent, "memory is {level}: {usage}");
+            });
+        } else if level == PressureLevel::Normal && std::mem::take(&mut self.was_warned) {
             shielded(
-                || tracing::warn!(target: "plimsoll", percent, high_percent, "memory is high: {usage}"),
+                || tracing::info!(target: "plimsoll", %level, "memory is {level} again: {usage}"),
             );
-        } else if percent < high_percent - WELL_BELOW_PERCENT {
-            self.high_was_told = false;
         }
     }
 

@@ -17,8 +17,8 @@ pub(crate) mod ring {
     pub(crate) const SUPERVISE: u32 = 1 << 3;
     /// The manager is going away.
     pub(crate) const STOP: u32 = 1 << 4;
-    /// The heap passed its line: look whether usage did.
-    pub(crate) const HEAP_LINE: u32 = 1 << 5;
+    /// The heap passed its line, a thread is braked, or a cleanup has ended: take everything anew.
+    pub(crate) const LOOK: u32 = 1 << 5;
 }
 
 /// A word that a worker sleeps on. Whoever sets a bit that was not set wakes it; all others pass by.

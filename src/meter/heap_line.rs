@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::meter::bell::ring;
 use crate::meter::line::Line;
-use crate::meter::{clock, installed};
+use crate::meter::{brake, clock, installed};
 use crate::sys::jemalloc;
 
 /// Near the line a thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several
@@ -59,8 +59,8 @@ pub(crate) fn heap_line_passed_total() -> u64 {
 }
 
 /// A thread's event, at so many bytes that it has allocated in its life: advances the allocation clock, and looks at the heap if that
-/// is due. Inside the allocator: a thread-local, atomics, one reading of jemalloc's that takes no lock, and at most one futex wake per
-/// crossing.
+/// is due. Inside the allocator: a thread-local, atomics, one reading of jemalloc's that takes no lock, at most one futex wake per
+/// crossing, and past the line the [brake](super::brake).
 #[inline]
 pub(crate) fn at_event(allocated_bytes: u64) {
     // Never refused: a thread-local without a destructor is there as long as its thread.
@@ -70,8 +70,11 @@ pub(crate) fn at_event(allocated_bytes: u64) {
         if clock::is_wanted() {
             clock::advance(allocated_bytes.wrapping_sub(counted_bytes));
         }
-        if LINE.is_armed() && allocated_bytes >= marks.next_look_bytes.get() {
+        if allocated_bytes >= marks.next_look_bytes.get() && LINE.is_armed() {
             marks.next_look_bytes.set(allocated_bytes + look());
+        }
+        if brake::is_watching() {
+            brake::at_event();
         }
     });
 }
@@ -87,8 +90,10 @@ fn look() -> u64 {
         Some(active_bytes)
     });
     if passed {
+        // The worker may come too late to say so.
+        brake::watch();
         PASSED_TOTAL.fetch_add(1, Ordering::Relaxed);
-        installed::ring_from_event(ring::HEAP_LINE);
+        installed::ring_from_event(ring::LOOK);
     }
     step_bytes
 }

@@ -24,6 +24,21 @@ pub(crate) fn monotonic_ns() -> u64 {
     }
 }
 
+/// Sleeps for about `nanoseconds`, less when a signal comes. No allocation, no lock, and on Linux `errno` stays as it is: may be called
+/// inside the allocator.
+pub(crate) fn pause(nanoseconds: u32) {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::thread::Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(nanoseconds.min(999_999_999)),
+        };
+        let _ = rustix::thread::nanosleep(&time);
+    }
+    #[cfg(not(target_os = "linux"))]
+    std::thread::sleep(std::time::Duration::from_nanos(nanoseconds.into()));
+}
+
 /// Milliseconds since some moment, in steps of some milliseconds: read without the counter register, for a quarter of what
 /// [`monotonic_ns`] costs.
 #[cfg(target_os = "linux")]

@@ -7,6 +7,11 @@ use serde_json::Value;
 
 /// Builds the example `name` and says where it is.
 pub fn build(name: &str) -> PathBuf {
+    build_with(name, "default")
+}
+
+/// The same with `features`.
+pub fn build_with(name: &str, features: &str) -> PathBuf {
     let profile = if cfg!(debug_assertions) {
         "dev"
     } else {
@@ -14,6 +19,7 @@ pub fn build(name: &str) -> PathBuf {
     };
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--example", name])
+        .args(["--features", features])
         .args(["--profile", profile, "--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

@@ -8,32 +8,46 @@ use crate::reading::held::HeldFile;
 /// Longer than `statm` ever is: seven numbers of at most 20 digits.
 const STATM_BYTES: usize = 160;
 
+/// `/proc/self/statm`, held open.
+pub(crate) struct Statm {
+    file: HeldFile,
+    page_bytes: u64,
+}
+
+impl Statm {
+    /// `None` when it can't be opened.
+    pub(crate) fn open(root: &Path) -> Option<Self> {
+        Some(Statm {
+            file: HeldFile::open(&root.join("proc/self/statm")).ok()?,
+            page_bytes: rustix::param::page_size() as u64,
+        })
+    }
+
+    /// One `pread` (about 1 us), and neither an allocation nor a lock of ours: may be called inside the allocator. Kernels from 6.2
+    /// sum per-CPU batches here: up to a few hundred KiB off on two processors, a few dozen MiB on very many.
+    pub(crate) fn read(&self) -> Option<ProcessMemory> {
+        let mut buffer = [0; STATM_BYTES];
+        parse_statm(self.file.read_once(&mut buffer).ok()?, self.page_bytes)
+    }
+}
+
 /// This process's memory.
 pub(crate) struct Process {
-    statm: Option<HeldFile>,
+    statm: Option<Statm>,
     status: Option<HeldFile>,
-    page_bytes: u64,
 }
 
 impl Process {
     /// Opens what it can; what it can't open stays unknown.
     pub(crate) fn open(root: &Path) -> Self {
-        let open = |name| HeldFile::open(&root.join("proc/self").join(name)).ok();
         Process {
-            statm: open("statm"),
-            status: open("status"),
-            page_bytes: rustix::param::page_size() as u64,
+            statm: Statm::open(root),
+            status: HeldFile::open(&root.join("proc/self/status")).ok(),
         }
     }
 
-    /// One `pread` of `statm` (about 1 us). Kernels from 6.2 sum per-CPU batches here: up to a few hundred KiB off on two
-    /// processors, a few dozen MiB on very many.
     pub(crate) fn fresh(&self) -> Option<ProcessMemory> {
-        let mut buffer = [0; STATM_BYTES];
-        parse_statm(
-            self.statm.as_ref()?.read(&mut buffer).ok()?,
-            self.page_bytes,
-        )
+        self.statm.as_ref()?.read()
     }
 
     /// `VmHWM` and `VmSwap` of `status` (about 8 us).
@@ -57,8 +71,12 @@ fn parse_statm(text: &[u8], page_bytes: u64) -> Option<ProcessMemory> {
         .map(str::parse::<u64>);
     let virtual_pages = pages.next()?.ok()?;
     let rss_pages = pages.next()?.ok()?;
+    let mapped_pages = pages.next()?.ok()?;
     Some(ProcessMemory {
         rss_bytes: rss_pages.checked_mul(page_bytes)?,
+        anonymous_bytes: rss_pages
+            .saturating_sub(mapped_pages)
+            .checked_mul(page_bytes),
         virtual_bytes: virtual_pages.checked_mul(page_bytes)?,
     })
 }
@@ -85,18 +103,20 @@ mod tests {
 
     #[test]
     fn statm_is_pages_and_status_is_kib() {
-        let table: [(&[u8], _); 5] = [
+        let table: [(&[u8], _); 6] = [
             (
                 b"25041 1511 1187 218 0 1010 0\n",
                 Some(ProcessMemory {
                     rss_bytes: 1511 * 4096,
+                    anonymous_bytes: Some(324 * 4096),
                     virtual_bytes: 25041 * 4096,
                 }),
             ),
             (b"25041\n", None),
             (b"", None),
             (b"a b\n", None),
-            (b"1 18446744073709551615", None),
+            (b"25041 1511\n", None),
+            (b"1 18446744073709551615 0", None),
         ];
         for (text, expected) in table {
             assert_eq!(parse_statm(text, 4096), expected);

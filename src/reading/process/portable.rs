@@ -7,6 +7,21 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use super::{ProcessMemory, SlowProcessMemory};
 use crate::sys::lock::Mutex;
 
+/// A reading that may be taken inside the allocator: there is none here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) struct Statm;
+
+#[cfg(not(target_os = "linux"))]
+impl Statm {
+    pub(crate) fn open(_root: &Path) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn read(&self) -> Option<ProcessMemory> {
+        None
+    }
+}
+
 /// This process's memory.
 pub(crate) struct Process {
     system: Mutex<Option<System>>,
@@ -41,6 +56,7 @@ impl Process {
             let process = system.process(pid)?;
             Some(ProcessMemory {
                 rss_bytes: process.memory(),
+                anonymous_bytes: None,
                 virtual_bytes: process.virtual_memory(),
             })
         });

@@ -85,7 +85,7 @@ impl Outcome<'_> {
             evicted: books.cache.evicted,
             peak_percent: self.seen.peak_percent,
             samples_by_level: manager.map(|_| self.seen.samples_by_level),
-            brake: manager.and_then(library::brake),
+            brake: manager.map(library::brake),
             cleanups: stats.map(|stats| stats.cleanups_total),
             recovery_ms: self.recovery.map(|recovery| recovery.as_millis() as u64),
             latency: tally.all().latency(),

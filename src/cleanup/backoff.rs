@@ -1,0 +1,160 @@
+//! How long cleanups rest after one that was in vain. Pure: the time is passed in.
+
+use std::time::{Duration, Instant};
+
+/// After a futile cleanup, so many times its cost pass before the next: one part in twenty of one core, 5 %, at most.
+const REST_PER_COST: u32 = 19;
+/// What cost next to nothing would else be tried without end.
+const LEAST_REST: Duration = Duration::from_millis(100);
+/// No clock counts that far; keeps the sum from overflowing.
+const LONGEST_REST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Ten cleanups that return this share of their target each have reached it.
+const FAIR_SHARE: u64 = 10;
+/// RSS is up and down by so much in any busy process: less may be chance.
+const NOISE_BYTES: u64 = 1 << 20;
+/// What a millisecond of a core should return, 62 MiB in a second: slower than that, and a service that is loading fast gains
+/// nothing on it. A hook that frees small blocks one by one is ten times as fast and more.
+const FAIR_BYTES_PER_MS: u64 = 64 << 10;
+
+/// Says when the next cleanup that nobody waits for may start.
+///
+/// A cleanup is futile when it returned less than a tenth of its target, and less than 1 MiB or what its cost should have
+/// returned. The share of the target speaks for small limits (of 32 MiB a tenth of the way from 90 % to 70 % is 650 KiB),
+/// the cost for large ones, where a second of searching that finds 2 MiB is in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    rests_until: Option<Instant>,
+}
+
+impl Backoff {
+    #[allow(dead_code)]
+    pub(crate) fn new() -> Self {
+        Backoff::default()
+    }
+
+    /// A cleanup has ended that cost this much of one core, was to return `target_bytes` (0 below the line it aims at, `u64::MAX`
+    /// for all there is), and returned `returned_bytes`.
+    pub(crate) fn cleaned(
+        &mut self,
+        now: Instant,
+        cost: Duration,
+        target_bytes: u64,
+        returned_bytes: u64,
+    ) {
+        self.rests_until = is_futile(cost, target_bytes, returned_bytes).then(|| {
+            let rest = cost.saturating_mul(REST_PER_COST);
+            now + rest.clamp(LEAST_REST, LONGEST_REST)
+        });
+    }
+
+    /// Whether the next cleanup that nobody waits for may start.
+    pub(crate) fn may_start(&self, now: Instant) -> bool {
+        self.rests_until.is_none_or(|until| now >= until)
+    }
+}
+
+fn is_futile(cost: Duration, target_bytes: u64, returned_bytes: u64) -> bool {
+    let cost_ms = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+    let fair_bytes = FAIR_BYTES_PER_MS.saturating_mul(cost_ms).max(NOISE_BYTES);
+    let misses_target = target_bytes == 0 || returned_bytes < target_bytes.div_ceil(FAIR_SHARE);
+    misses_target && returned_bytes < fair_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn futile_is_little_of_the_target_and_little_for_the_cost() {
+        let table = [
+            // A container of 32 MiB at 90 %, which aims at 70 %.
+            (MS, 32 * MIB / 5, 0, true),
+            (MS, 32 * MIB / 5, 600 << 10, true),
+            (MS, 32 * MIB / 5, 700 << 10, false),
+            // However dear it was.
+            (1000 * MS, 32 * MIB / 5, 700 << 10, false),
+            // 64 GiB: a tenth of the way is 1.3 GiB.
+            (MS, 13 * GIB, MIB - 1, true),
+            (MS, 13 * GIB, MIB, false),
+            (15 * MS, 13 * GIB, MIB, false),
+            (300 * MS, 13 * GIB, 2 * MIB, true),
+            (300 * MS, 13 * GIB, 18 * MIB, true),
+            (300 * MS, 13 * GIB, 19 * MIB, false),
+            (Duration::MAX, 13 * GIB, 2 * GIB, false),
+            (Duration::MAX, 13 * GIB, GIB, true),
+            // Only a purge was due, or all there is: the cost alone judges.
+            (MS, 0, MIB - 1, true),
+            (MS, 0, MIB, false),
+            (MS, u64::MAX, MIB - 1, true),
+            (MS, u64::MAX, MIB, false),
+            // However near the target was, nothing is nothing.
+            (MS, 5, 0, true),
+            (MS, 5, 1, false),
+        ];
+        for (cost, target, returned, expected) in table {
+            assert_eq!(
+                is_futile(cost, target, returned),
+                expected,
+                "{cost:?} {target} {returned}"
+            );
+        }
+    }
+
+    #[test]
+    fn it_rests_nineteen_times_the_cost_and_not_after_a_productive_one() {
+        let now = Instant::now();
+        let table = [
+            (Duration::ZERO, LEAST_REST),
+            (MS, LEAST_REST),
+            (10 * MS, 190 * MS),
+            (4000 * MS, 76_000 * MS),
+            (Duration::MAX, LONGEST_REST),
+        ];
+        for (cost, rest) in table {
+            let mut backoff = Backoff::new();
+            assert!(backoff.may_start(now));
+            backoff.cleaned(now, cost, GIB, 0);
+            assert!(!backoff.may_start(now + rest - Duration::from_nanos(1)));
+            assert!(backoff.may_start(now + rest), "{cost:?}");
+            backoff.cleaned(now, cost, GIB, GIB);
+            assert!(backoff.may_start(now), "{cost:?}");
+        }
+    }
+
+    proptest! {
+        /// Cleanups that are futile, each started as soon as it may, on a clock that stands still, walks and jumps ahead.
+        #[test]
+        fn futile_cleanups_take_a_twentieth_of_a_core_at_most(
+            // Processor time, time on the clock beside it, and the step in which the clock goes on.
+            cleanups in proptest::collection::vec(
+                (0_u64..5_000_000, 0_u64..2_000_000, prop_oneof![1_u64..100, 1_u64..100_000_000]),
+                1..50,
+            ),
+        ) {
+            let start = Instant::now();
+            let (mut now, mut backoff) = (start, Backoff::new());
+            let mut cost_total = Duration::ZERO;
+            for (cost_us, waited_us, step_ms) in cleanups {
+                let cost = Duration::from_micros(cost_us);
+                now += cost + Duration::from_micros(waited_us);
+                cost_total += cost;
+                backoff.cleaned(now, cost, GIB, 0);
+                // Looks in steps would take too many for the short ones: the first that is allowed, and nothing before.
+                let rest = (cost * REST_PER_COST).max(LEAST_REST);
+                let step = Duration::from_millis(step_ms);
+                let steps = rest.as_nanos().div_ceil(step.as_nanos()) as u32;
+                if steps > 1 {
+                    prop_assert!(!backoff.may_start(now + step * (steps - 1)));
+                }
+                now += step * steps;
+                prop_assert!(backoff.may_start(now));
+                prop_assert!(cost_total * 20 <= now - start, "{cost_total:?} of {:?}", now - start);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The brake: threads that allocate above the High line wait for the cleanup, briefly, and nobody else does.
+
+#![cfg(all(feature = "jemalloc", target_os = "linux"))]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use plimsoll::{
+    BrakeStats, ByteSize, CleanupFn, CleanupReason, HookOutcome, MemoryManager, PressureLevel,
+    get_memory_manager,
+};
+use support::fork::fork;
+use support::{assert_success, child, is_child, wait_until};
+
+#[global_allocator]
+static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+
+const MIB: usize = 1 << 20;
+
+/// Runs `test` in a process of its own that may use 256 MiB.
+fn alone(test: &str) -> bool {
+    alone_with(test, &[])
+}
+
+fn alone_with(test: &str, variables: &[(&str, &str)]) -> bool {
+    if is_child() {
+        return true;
+    }
+    let mut child = child(test);
+    child.env("PLIMSOLL_MEMORY_LIMIT", "256MiB");
+    child.envs(variables.iter().copied());
+    assert_success(&child.output().unwrap());
+    false
+}
+
+fn brake() -> BrakeStats {
+    get_memory_manager().stats().brake
+}
+
+/// Memory that is really there.
+fn touched(mib: usize) -> Vec<Vec<u8>> {
+    (0..mib).map(|_| vec![1u8; MIB]).collect()
+}
+
+/// Waits until the worker has taken everything anew, twice: once it may have begun before.
+fn two_looks() {
+    let looks = || get_memory_manager().stats().looks_total;
+    let start = looks();
+    wait_until("two looks of the worker", || looks() >= start + 2);
+}
+
+/// Fills the process up to above the High line and keeps it there.
+fn filled_above_the_line() -> Vec<Vec<u8>> {
+    get_memory_manager();
+    two_looks();
+    let held = touched(215);
+    wait_until("a high level", || {
+        get_memory_manager().pressure() >= PressureLevel::High
+    });
+    held
+}
+
+#[test]
+fn a_filler_waits_for_the_hook_and_is_told_of_in_the_statistics() {
+    if !alone("a_filler_waits_for_the_hook_and_is_told_of_in_the_statistics") {
+        return;
+    }
+    let manager = get_memory_manager();
+    let cache = Arc::new(Mutex::new(Vec::new()));
+    let _registration = manager.register_cleanup(CleanupFn::new("cache", {
+        let cache = Arc::clone(&cache);
+        move |request| {
+            let mut cache = cache.lock().unwrap();
+            let blocks: usize = request.target_bytes as usize / MIB + 1;
+            let kept = cache.len().saturating_sub(blocks);
+            let freed = cache.len() - kept;
+            cache.truncate(kept);
+            freed * MIB
+        }
+    }));
+    two_looks();
+    let mut highest_percent = 0.0f64;
+    for round in 0.. {
+        if brake().pauses_total > 0 {
+            break;
+        }
+        assert!(round < 100, "nobody was braked");
+        // A quarter of the limit at a time, so that the way from the Elevated line to the High one is no matter of luck.
+        let mut blocks = touched(64);
+        highest_percent = highest_percent.max(manager.usage().percent().unwrap());
+        cache.lock().unwrap().append(&mut blocks);
+    }
+    let stats = brake();
+    assert!(stats.worst_pause_us > 0, "{stats:?}");
+    assert!(stats.at_bound_total <= stats.pauses_total, "{stats:?}");
+    wait_until("a cleanup that nobody asked for", || {
+        manager
+            .stats()
+            .last_cleanup
+            .is_some_and(|report| report.reason == Some(CleanupReason::Pressure))
+    });
+    wait_until("the way back", || {
+        manager.pressure() == PressureLevel::Normal
+    });
+    // All is well again: nobody waits.
+    let before = brake().pauses_total;
+    drop(touched(8));
+    assert_eq!(brake().pauses_total, before);
+}
+
+#[test]
+fn a_lock_that_the_hook_wants_is_let_go_in_time() {
+    if !alone("a_lock_that_the_hook_wants_is_let_go_in_time") {
+        return;
+    }
+    let manager = get_memory_manager();
+    let cache = Arc::new(Mutex::new(Vec::new()));
+    let _registration = manager.register_cleanup(CleanupFn::new("cache", {
+        let cache = Arc::clone(&cache);
+        move |_| std::mem::take(&mut *cache.lock().unwrap()).len() * MIB
+    }));
+    two_looks();
+    // The block is allocated under the lock: the brake holds it while the hook waits for it.
+    for round in 0.. {
+        if brake().at_bound_total > 0 {
+            break;
+        }
+        assert!(round < 1000, "nobody was braked for so long");
+        let mut cache = cache.lock().unwrap();
+        for _ in 0..16 {
+            cache.push(vec![1u8; MIB]);
+        }
+    }
+    wait_until("a cleanup", || manager.stats().last_cleanup.is_some());
+    let hooks = manager.stats().last_cleanup.unwrap().hooks;
+    assert!(
+        hooks
+            .iter()
+            .all(|hook| hook.outcome == HookOutcome::Completed),
+        "{hooks:?}"
+    );
+}
+
+#[test]
+fn nothing_is_braked_below_the_line() {
+    if !alone("nothing_is_braked_below_the_line") {
+        return;
+    }
+    get_memory_manager();
+    two_looks();
+    // Far above as heap, far below as memory.
+    let reserved: Vec<Vec<u8>> = (0..8).map(|_| vec![0u8; 1 << 30]).collect();
+    let held = touched(100);
+    for _ in 0..1000 {
+        drop(std::hint::black_box(vec![1u8; MIB]));
+    }
+    two_looks();
+    assert_eq!(brake(), BrakeStats::default());
+    drop((reserved, held));
+}
+
+#[test]
+fn a_setting_turns_it_off() {
+    if !alone_with("a_setting_turns_it_off", &[("PLIMSOLL_BRAKE", "off")]) {
+        return;
+    }
+    let held = filled_above_the_line();
+    drop(touched(20));
+    assert_eq!(brake(), BrakeStats::default());
+    drop(held);
+}
+
+#[test]
+fn memory_that_nobody_gives_back_is_not_waited_for_again_and_again() {
+    if !alone("memory_that_nobody_gives_back_is_not_waited_for_again_and_again") {
+        return;
+    }
+    // No hook: the first cleanup is in vain, and the line moves up to what is in use.
+    let held = filled_above_the_line();
+    wait_until("a cleanup in vain", || {
+        get_memory_manager().stats().cleanups_total > 0
+    });
+    two_looks();
+    let before = brake().pauses_total;
+    for _ in 0..1000 {
+        drop(std::hint::black_box(vec![1u8; MIB]));
+    }
+    let paused = brake().pauses_total - before;
+    assert!(paused < 100, "{paused} of 1000 blocks waited");
+    drop(held);
+}
+
+#[test]
+fn neither_hooks_nor_who_panics_nor_a_forked_child_waits() {
+    if !alone("neither_hooks_nor_who_panics_nor_a_forked_child_waits") {
+        return;
+    }
+    static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+    static IN_HOOK: AtomicBool = AtomicBool::new(false);
+    let manager = get_memory_manager();
+    let _registration = manager.register_cleanup(CleanupFn::new("grows", |_| {
+        IN_HOOK.store(true, Ordering::SeqCst);
+        let before = brake().pauses_total;
+        let grown = touched(16);
+        ALLOCATED.fetch_add(grown.len() as u64, Ordering::SeqCst);
+        assert_eq!(brake().pauses_total, before, "the runner was braked");
+    }));
+    let held = filled_above_the_line();
+    let report = manager.force_cleanup();
+    assert!(IN_HOOK.load(Ordering::SeqCst) && ALLOCATED.load(Ordering::SeqCst) >= 16);
+    assert_eq!(report.hooks[0].outcome, HookOutcome::Completed);
+
+    struct AllocatesInDrop;
+    impl Drop for AllocatesInDrop {
+        fn drop(&mut self) {
+            let before = brake().pauses_total;
+            drop(touched(4));
+            assert_eq!(
+                brake().pauses_total,
+                before,
+                "a thread that panics was braked"
+            );
+        }
+    }
+    let panicked = std::thread::spawn(|| {
+        let _last = AllocatesInDrop;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+
+    let before = brake().pauses_total;
+    let status = fork(|| {
+        drop(touched(8));
+        // Only this starts the child's worker, and with it a brake of its own.
+        i32::from(brake().pauses_total != before)
+    });
+    assert_eq!(status, 0, "a child was braked by its parent's line");
+    drop(held);
+}
+
+#[test]
+fn a_manager_that_is_not_installed_brakes_nobody() {
+    if !alone("a_manager_that_is_not_installed_brakes_nobody") {
+        return;
+    }
+    let held = touched(100);
+    let manager = MemoryManager::builder()
+        .limit(ByteSize::mib(110))
+        .build()
+        .unwrap();
+    wait_until("a high level", || manager.pressure() >= PressureLevel::High);
+    drop(touched(20));
+    assert_eq!(manager.stats().brake, BrakeStats::default());
+    drop(held);
+}
