@@ -148,7 +148,12 @@ mod tests {
                 program: ["prog", "--seconds", "1"].map(str::to_owned).to_vec(),
             })
         );
-        for line in ["--enter", "--enter /x", "--enter /x --", "--enter /x prog arg"] {
+        for line in [
+            "--enter",
+            "--enter /x",
+            "--enter /x --",
+            "--enter /x prog arg",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
