@@ -11,14 +11,10 @@ use crate::cleanup::CleanupReason;
 use crate::manager::need;
 use crate::manager::shared::Shared;
 use crate::meter::{self, ring};
-use crate::pressure::{Classifier, PressureChange, PressureLevel};
+use crate::pressure::{Classifier, Pace, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
 use crate::usage::Usage;
 
-/// From one look to the next when all is well: what the limit counts, and the limit itself, are no older than that.
-const TICK_AT_REST: Duration = Duration::from_secs(1);
-/// The same from Elevated on.
-const TICK_UNDER_PRESSURE: Duration = Duration::from_millis(100);
 /// Looks that are asked for come at most this often: one takes some 100 us.
 const LOOK_SPACING: Duration = Duration::from_millis(2);
 /// Checks that counters request are answered at most this often.
@@ -38,6 +34,7 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
 struct Worker<'a> {
     shared: &'a Shared,
     classifier: Classifier,
+    pace: Pace,
     next_tick: Instant,
     next_look: Instant,
     next_check: Instant,
@@ -58,6 +55,7 @@ impl<'a> Worker<'a> {
         Worker {
             shared,
             classifier: Classifier::new(config.lines, config.burst_byte_seconds, now),
+            pace: Pace::new(),
             next_tick: now,
             next_look: now,
             next_check: now,
@@ -120,10 +118,12 @@ impl<'a> Worker<'a> {
         {
             self.submit(reason, &usage);
         }
-        let tick = match level {
-            PressureLevel::Normal => TICK_AT_REST,
-            _ => TICK_UNDER_PRESSURE,
-        };
+        let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
+            let lines = &self.shared.config.lines;
+            let left_bytes = lines.left_bytes(&bound, PressureLevel::Elevated);
+            (bound.used_bytes, left_bytes)
+        });
+        let tick = self.pace.next(now, level, used_bytes, left_bytes);
         self.next_look = now + LOOK_SPACING;
         let next_tick = now + tick;
         self.next_tick = self

@@ -1,0 +1,104 @@
+//! [`Pace`]: when to look again. Pure.
+
+use std::time::{Duration, Instant};
+
+use crate::pressure::PressureLevel;
+
+/// From one look to the next when all is well: what the limit counts, and the limit itself, are no older than that.
+const AT_REST: Duration = Duration::from_secs(1);
+/// The same from Elevated on, and right after the start.
+const UNDER_PRESSURE: Duration = Duration::from_millis(100);
+
+/// Ten looks a second under pressure, one at rest; in between as often as the speed of growth asks for.
+///
+/// Memory can grow without an event that tells: threads that end before they have allocated an interval's worth, pages that were
+/// allocated long ago, neighbours in the cgroup. So the next look comes before half of the way to the first line is gone.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    last: Option<(Instant, u64)>,
+    tick: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Pace {
+            last: None,
+            tick: UNDER_PRESSURE / 2,
+        }
+    }
+
+    /// After a look that found `used_bytes`, `left_bytes` below the first line: how long until the next.
+    pub(crate) fn next(
+        &mut self,
+        now: Instant,
+        level: PressureLevel,
+        used_bytes: u64,
+        left_bytes: u64,
+    ) -> Duration {
+        let before = self.last.replace((now, used_bytes));
+        // Not from one moment to ten times as long: a program that starts has not shown its speed yet.
+        let calm = (self.tick * 2).min(AT_REST);
+        let wanted = match before {
+            _ if level > PressureLevel::Normal => UNDER_PRESSURE,
+            Some((then, used_then)) if used_bytes > used_then => {
+                let seconds = now.saturating_duration_since(then).as_secs_f64();
+                let share = left_bytes as f64 / 2.0 / (used_bytes - used_then) as f64;
+                Duration::try_from_secs_f64(seconds * share).unwrap_or(calm)
+            }
+            _ => calm,
+        };
+        self.tick = wanted.min(calm).max(UNDER_PRESSURE);
+        self.tick
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PressureLevel::{Elevated, Normal};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn at_rest_it_slows_down_and_under_pressure_it_does_not() {
+        let mut pace = Pace::new();
+        let mut now = Instant::now();
+        let mut next = |level| {
+            let tick = pace.next(now, level, 100, 600);
+            now += tick;
+            tick.as_millis()
+        };
+        let ticks: [u128; 6] = std::array::from_fn(|_| next(Normal));
+        assert_eq!(ticks, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(
+            [next(Elevated), next(Elevated), next(Normal)],
+            [100, 100, 200]
+        );
+    }
+
+    #[test]
+    fn growth_is_looked_at_before_half_of_the_way_is_gone() {
+        let start = Instant::now();
+        let mut pace = Pace::new();
+        for n in 0..6 {
+            pace.next(start + 1000 * MS * n, Normal, 100, 600);
+        }
+        let now = start + 6000 * MS;
+        // 200 in a second: half of 400 takes another.
+        assert_eq!(pace.next(now, Normal, 300, 400), 1000 * MS);
+        assert_eq!(pace.next(now + 1000 * MS, Normal, 500, 200), 500 * MS);
+        assert_eq!(pace.next(now + 1500 * MS, Normal, 600, 100), 250 * MS);
+        assert_eq!(pace.next(now + 1750 * MS, Normal, 690, 10), 100 * MS);
+        assert_eq!(pace.next(now + 1850 * MS, Normal, 600, 100), 200 * MS);
+    }
+
+    #[test]
+    fn a_clock_that_stands_or_goes_back_is_no_reason_to_spin() {
+        let now = Instant::now();
+        let mut pace = Pace::new();
+        for used in [1, 100, 1 << 60, 0, u64::MAX] {
+            assert!(pace.next(now, Normal, used, u64::MAX - used) >= UNDER_PRESSURE);
+            assert!(pace.next(now - MS, Normal, used / 2 + 1, 0) >= UNDER_PRESSURE);
+        }
+    }
+}
