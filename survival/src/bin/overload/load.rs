@@ -80,9 +80,10 @@ impl Load {
                 });
             }
             Variant::Tokio => {
+                // As with threads: what a message costs.
                 load.shape = Shape {
                     levels: 16..=64,
-                    note_bytes: 3000..=13_000,
+                    note_bytes: 8000..=32_000,
                 };
                 load.way = Way::Socket;
             }
