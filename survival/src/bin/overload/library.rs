@@ -15,4 +15,6 @@ pub fn brake(manager: &MemoryManager) -> Brake {
 }
 
 /// Above it hooks are asked to give back.
-pub const ELEVATED_PERCENT: f64 = 70.0;
+pub fn elevated_percent(manager: &MemoryManager) -> f64 {
+    manager.stats().elevated_percent
+}

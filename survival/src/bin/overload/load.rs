@@ -52,9 +52,10 @@ impl Load {
                 };
             }
             Variant::Spawn => {
+                // A thread costs so much that smaller events would not fill the limit in seconds.
                 load.shape = Shape {
                     levels: 16..=64,
-                    note_bytes: 3000..=13_000,
+                    note_bytes: 16_000..=64_000,
                 };
                 load.way = Way::Spawn;
             }
@@ -79,9 +80,10 @@ impl Load {
                 });
             }
             Variant::Tokio => {
+                // As with threads: what a message costs.
                 load.shape = Shape {
                     levels: 16..=64,
-                    note_bytes: 3000..=13_000,
+                    note_bytes: 8000..=32_000,
                 };
                 load.way = Way::Socket;
             }

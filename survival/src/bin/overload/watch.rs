@@ -10,7 +10,7 @@ use plimsoll_survival::Latency;
 
 use crate::cache::Cache;
 use crate::histogram::Histogram;
-use crate::library::ELEVATED_PERCENT;
+use crate::library;
 
 pub struct Watch {
     start: Instant,
@@ -151,11 +151,12 @@ impl Sampler {
 fn sample(manager: &MemoryManager, watch: &Watch, every: Duration) -> Seen {
     let mut seen = Seen::default();
     let mut below_ns = None;
+    let line_percent = library::elevated_percent(manager);
     while !watch.stopped.load(Ordering::Relaxed) {
         let percent = manager.usage().percent();
         seen.peak_percent = max(seen.peak_percent, percent);
         seen.samples_by_level[manager.pressure() as usize] += 1;
-        if percent.is_some_and(|percent| percent <= ELEVATED_PERCENT) {
+        if percent.is_some_and(|percent| percent <= line_percent) {
             below_ns = Some(watch.now_ns());
             // It went by itself.
             watch.crossed_ns.store(0, Ordering::Release);

@@ -9,7 +9,8 @@ Runs the service `overload` in memory cgroups, without plimsoll and with it, and
 
 Usage: survive [options]
 
-  --seconds N        how long each load lasts [10]
+  --seconds N        how long each load lasts at least; twice as long as the unmanaged twin lived, if that is
+                     longer, and it has 4 times as long to die [10]
   --runs R           how often each is run [1]
   --variants A,B     which loads [all]
   --limit-mib L      the limit of each cgroup [128]
@@ -148,7 +149,12 @@ mod tests {
                 program: ["prog", "--seconds", "1"].map(str::to_owned).to_vec(),
             })
         );
-        for line in ["--enter", "--enter /x", "--enter /x --", "--enter /x prog"] {
+        for line in [
+            "--enter",
+            "--enter /x",
+            "--enter /x --",
+            "--enter /x prog arg",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

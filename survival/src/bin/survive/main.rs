@@ -24,7 +24,7 @@ use plimsoll_survival::Variant;
 
 use args::{Args, Command, HELP};
 use group::Version;
-use run::{HotFile, Run, Stage, Twin};
+use run::{HotFile, Run, Stage, Twin, load_seconds};
 
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args().skip(1)) {
@@ -65,7 +65,7 @@ fn survive(args: &Args) -> Result<bool, Box<dyn Error>> {
     }
     let runs = all_runs(args, &stage)?;
     println!(
-        "cgroup {}, limit {} MiB, {} s of load, {} run(s) each\n\n{}",
+        "cgroup {}, limit {} MiB, at least {} s of load, {} run(s) each\n\n{}",
         stage.version.name(),
         args.limit_mib,
         args.seconds,
@@ -105,11 +105,16 @@ fn all_runs(args: &Args, stage: &Stage) -> Result<Vec<Run>, Box<dyn Error>> {
     let mut runs = Vec::new();
     for &variant in &args.variants {
         for _ in 0..args.runs {
+            let mut twin_lived_ms = None;
             for &twin in &twins {
                 if let (Variant::Pagecache, Some(hot_file)) = (variant, &hot_file) {
                     hot_file.cool()?;
                 }
-                let run = stage.run(args, variant, twin)?;
+                let seconds = load_seconds(args.seconds, variant, twin, twin_lived_ms);
+                let run = stage.run(args, variant, twin, seconds)?;
+                if run.twin == Twin::Unmanaged && run.was_killed() {
+                    twin_lived_ms = Some(run.lived_ms);
+                }
                 eprintln!("{variant} {}: {}", twin.name(), run.fact());
                 runs.push(run);
             }

@@ -19,6 +19,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_secs(40);
 /// The least that halving takes, with some load before and after.
 const HALVED_SECONDS: u64 = 10;
+/// An unmanaged twin has so many times as long to die: on a slow machine filling takes its time.
+const PATIENCE: u64 = 4;
+/// A managed one has to live so many times as long as its twin did.
+const OUTLIVED: u64 = 2;
 
 /// In which of its ways the service ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,11 +70,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn run(&self, args: &Args, variant: Variant, twin: Twin) -> io::Result<Run> {
-        let seconds = match variant {
-            Variant::Halved => args.seconds.max(HALVED_SECONDS),
-            _ => args.seconds,
-        };
+    pub fn run(&self, args: &Args, variant: Variant, twin: Twin, seconds: u64) -> io::Result<Run> {
         let limit_bytes = args.limit_mib << 20;
         let group = match twin {
             Twin::Reference => None,
@@ -126,6 +126,22 @@ impl Stage {
                 .map(|took| took.as_millis() as u64),
             report: serde_json::from_str(&line).ok(),
         })
+    }
+}
+
+/// How long the load lasts, when `seconds` were asked for and the unmanaged twin was killed after `twin_lived_ms`.
+pub fn load_seconds(seconds: u64, variant: Variant, twin: Twin, twin_lived_ms: Option<u64>) -> u64 {
+    let least = match variant {
+        Variant::Halved => seconds.max(HALVED_SECONDS),
+        _ => seconds,
+    };
+    match twin {
+        Twin::Unmanaged if variant.is_lethal() => least * PATIENCE,
+        Twin::Unmanaged => least,
+        Twin::Managed | Twin::Reference => {
+            let outlived_ms = twin_lived_ms.unwrap_or(0) * OUTLIVED;
+            least.max(outlived_ms.div_ceil(1000))
+        }
     }
 }
 
@@ -230,6 +246,22 @@ mod tests {
         assert_eq!(ending(ExitStatus::from_raw(0)), Ending::Exited(0));
         assert_eq!(ending(ExitStatus::from_raw(1 << 8)), Ending::Exited(1));
         assert_eq!(ending(ExitStatus::from_raw(9)), Ending::Signal(9));
+    }
+
+    #[test]
+    fn a_managed_one_lives_longer_than_it_took_to_kill_its_twin() {
+        let table = [
+            (Variant::Small, Twin::Unmanaged, None, 40),
+            (Variant::Reserved, Twin::Unmanaged, None, 10),
+            (Variant::Small, Twin::Managed, None, 10),
+            (Variant::Small, Twin::Managed, Some(4999), 10),
+            (Variant::Small, Twin::Managed, Some(5001), 11),
+            (Variant::Small, Twin::Reference, Some(20_000), 40),
+        ];
+        for (variant, twin, lived_ms, expected) in table {
+            assert_eq!(load_seconds(10, variant, twin, lived_ms), expected);
+        }
+        assert_eq!(load_seconds(3, Variant::Halved, Twin::Managed, None), 10);
     }
 
     #[test]
