@@ -19,6 +19,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod rusage;
 pub(crate) mod thread_event;
+pub(crate) mod wake;
 
 #[cfg(feature = "jemalloc")]
 pub use allocator::Jemalloc;

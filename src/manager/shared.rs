@@ -11,7 +11,7 @@ use crate::cleanup::{
 use crate::manager::config::Config;
 use crate::manager::worker;
 use crate::meter::{self, Bell, ring};
-use crate::pressure::{CurrentLevel, PressureLevel};
+use crate::pressure::{PressureCause, PressureChange, PressureLevel, Subscribers, Watch};
 use crate::reserve::{Pool, Source};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::lock::Mutex;
@@ -23,11 +23,12 @@ const LEAST_LINE_BYTES: u64 = 1 << 20;
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) registry: Arc<Registry>,
-    pub(super) level: CurrentLevel,
     pub(super) bell: Bell,
     gauge: PerProcess<Gauge>,
     threads: PerProcess<Threads>,
     pool: PerProcess<Arc<Pool>>,
+    watch: PerProcess<Arc<Watch>>,
+    subscribers: Arc<Subscribers>,
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
@@ -75,14 +76,16 @@ impl Shared {
         let rss_bytes = gauge.usage().rss_bytes;
         let shared = Arc::new_cyclic(|this: &Weak<Shared>| {
             let registry = Arc::new(Registry::new());
+            let subscribers = Subscribers::new();
             Shared {
                 threads: PerProcess::new(Threads::new(this, &registry, &config)),
                 config,
                 registry,
-                level: CurrentLevel::new(),
                 bell: Bell::new(),
                 gauge: PerProcess::new(gauge),
                 pool: PerProcess::new(Pool::new(this.clone())),
+                watch: PerProcess::new(Watch::new(&subscribers, PressureLevel::Normal)),
+                subscribers,
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
@@ -102,6 +105,8 @@ impl Shared {
             && let Some(shared) = self.this.upgrade()
         {
             threads.start_worker(shared);
+            // A forked child's, for those who subscribed in its parent.
+            self.watch().start_subscribers();
         }
         threads
     }
@@ -121,6 +126,13 @@ impl Shared {
         self.pool.get(|_| Pool::new(self.this.clone()))
     }
 
+    /// This process's level, and who waits for another.
+    #[inline]
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        self.watch
+            .get(|parents| Watch::new(&self.subscribers, parents.level()))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         self.gauge().usage()
     }
@@ -130,11 +142,18 @@ impl Shared {
         let gauge = self.gauge();
         gauge.refresh();
         let usage = gauge.usage();
-        self.level.set(if self.config.lines.is_high(&usage) {
+        let to = if self.config.lines.is_high(&usage) {
             PressureLevel::High
         } else {
             PressureLevel::Normal
+        };
+        self.watch().set(PressureChange {
+            from: self.watch().level(),
+            to,
+            cause: PressureCause::Used,
+            bound: usage.binding,
         });
+        // After the level: whether anything may be promised depends on it.
         self.pool().look();
         usage
     }
@@ -199,6 +218,7 @@ impl Shared {
             .get(|_| Threads::new(&self.this, &self.registry, &self.config));
         self.bell.ring(ring::STOP);
         self.pool().close();
+        self.watch().close();
         // The worker may hold the last other reference and so drop everything itself: it can't wait for itself.
         let worker = threads.worker.lock().take();
         if let Some(worker) = worker.filter(|w| w.thread().id() != std::thread::current().id()) {
@@ -211,6 +231,10 @@ impl Shared {
 impl Source for Shared {
     fn usage(&self) -> Usage {
         Shared::usage(self)
+    }
+
+    fn may_promise(&self) -> bool {
+        self.watch().level() < PressureLevel::High
     }
 
     fn somebody_waits(&self) {

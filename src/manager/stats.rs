@@ -53,7 +53,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
     ManagerStats {
         usage,
         binding_cgroup,
-        pressure: shared.level.get(),
+        pressure: shared.watch().level(),
         max_memory_percent: shared.config.lines.max_memory_percent,
         cleanup_threshold_bytes: shared.config.lines.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
