@@ -192,7 +192,7 @@ impl MemoryManager {
         Reserving::new(self.shared.pool(), size.as_u64())
     }
 
-    /// How close to the limit the process is, as of the worker's last look: one atomic load, and one that notices a fork.
+    /// How close to the limit the process is, as of the worker's last look: a few atomic loads, those included that notice a fork.
     ///
     /// ```
     /// let pressure = plimsoll::get_memory_manager().pressure();
@@ -233,12 +233,13 @@ impl MemoryManager {
     /// The first change of the level after this call, as a future that needs no runtime; awaited again by `&mut`, the next one.
     /// [`PressureChanged`] has the example of a loop.
     ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), plimsoll::ManagerGone> {
-    /// let change = plimsoll::get_memory_manager().pressure_changed().await?;
-    /// println!("{change}");
-    /// # Ok(())
-    /// # }
+    /// ```
+    /// let changed = plimsoll::get_memory_manager().pressure_changed();
+    /// std::thread::spawn(|| {
+    ///     if let Ok(change) = futures::executor::block_on(changed) {
+    ///         println!("{change}");
+    ///     }
+    /// });
     /// ```
     ///
     /// # Errors

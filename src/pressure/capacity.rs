@@ -13,6 +13,13 @@ use crate::sys::wake::Sleeper;
 
 /// The future that [`MemoryManager::wait_for_capacity`](crate::MemoryManager::wait_for_capacity) returns: ready when it is
 /// polled while the level is below [`High`](PressureLevel::High). To stop waiting, drop it.
+///
+/// ```
+/// let capacity = plimsoll::get_memory_manager().wait_for_capacity();
+/// let waits = std::thread::spawn(|| futures::executor::block_on(capacity));
+/// waits.join().unwrap()?;
+/// # Ok::<(), plimsoll::ManagerGone>(())
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct WaitingForCapacity {
     watch: Arc<Watch>,

@@ -88,6 +88,17 @@ impl fmt::Debug for PressureChanged {
 }
 
 /// The manager that was asked is gone: dropped, or left behind in the parent by a fork. Ask the one of this process.
+///
+/// ```
+/// use futures::executor::block_on;
+/// use plimsoll::{ManagerGone, MemoryManager};
+///
+/// let manager = MemoryManager::builder().build()?;
+/// let changed = manager.pressure_changed();
+/// drop(manager);
+/// assert_eq!(block_on(changed), Err(ManagerGone));
+/// # Ok::<(), plimsoll::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManagerGone;
 

@@ -142,8 +142,6 @@ impl Subscriber {
                 }
             }
         }
-        // Perhaps the last owner of the callback, whose drop is somebody else's code.
-        shielded(|| drop(self));
     }
 }
 

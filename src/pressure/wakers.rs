@@ -156,6 +156,7 @@ mod tests {
             let mut everybody: Vec<(Option<Place>, Arc<Counts>)> = Vec::new();
             // Whether somebody waits, was woken, or left.
             let mut waits: HashMap<usize, bool> = HashMap::new();
+            let mut most = 0;
             for step in steps {
                 match step {
                     Step::Add => {
@@ -186,7 +187,10 @@ mod tests {
                     }
                     Step::Remove(_) => {}
                 }
-                prop_assert_eq!(wakers.len(), waits.values().filter(|&&waits| waits).count());
+                let waiting = waits.values().filter(|&&waits| waits).count();
+                prop_assert_eq!(wakers.len(), waiting);
+                most = most.max(waiting);
+                prop_assert!(wakers.slots.len() <= most, "slots are used again");
                 for (n, (_, counts)) in everybody.iter().enumerate() {
                     prop_assert_eq!(Arc::strong_count(counts), 1 + usize::from(waits[&n]));
                 }

@@ -66,7 +66,7 @@ impl Watch {
     /// The level is another: everybody who waits is woken, one by one and outside of the lock. What is no change does nothing.
     pub(crate) fn set(self: &Arc<Self>, change: PressureChange) {
         let mut state = self.state.lock();
-        if state.closed || change.to == state.latest.to {
+        if change.to == state.latest.to {
             return;
         }
         state.latest = change;
@@ -127,9 +127,8 @@ impl Watch {
                 answer(state.latest).map(Ok)
             };
             if let Some(answer) = answer {
-                let left = place.take().and_then(|place| state.wakers.remove(place));
-                drop(state);
-                drop(left);
+                // Whatever brought the answer took the waker as well.
+                *place = None;
                 return Poll::Ready(answer);
             }
             let old = place.as_ref().and_then(|place| state.wakers.get(place));
