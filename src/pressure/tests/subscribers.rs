@@ -39,8 +39,12 @@ fn each_change_once_and_nothing_from_before() {
     assert_eq!(hears(&told), (Elevated, Critical));
     set(&watch, Normal);
     assert_eq!(hears(&told), (Critical, Normal));
+    while watch.waiting() == 0 {
+        std::thread::yield_now();
+    }
     drop(subscription);
     assert!(ends(&told), "its thread ends without another change");
+    assert_eq!(watch.waiting(), 0);
 }
 
 #[test]
