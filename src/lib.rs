@@ -30,7 +30,10 @@ pub use manager::{
 };
 pub use meter::{BrakeStats, thread_idle};
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};
-pub use pressure::{PressureCause, PressureChange, PressureLevel};
+pub use pressure::{
+    ManagerGone, NoCapacity, PressureCause, PressureChange, PressureChanged, PressureLevel,
+    PressureSubscription, WaitingForCapacity,
+};
 pub use reserve::{Reservation, ReserveError, Reserving};
 pub use scope::{
     AttachedFuture, LimitCrossing, LimitExceeded, LimitedFuture, MemoryLimit, OnExceed, ScopeGuard,

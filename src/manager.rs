@@ -27,8 +27,11 @@ use crate::bytes::ByteSize;
 use crate::cleanup::{CleanupHook, CleanupRegistration, CleanupReport};
 use crate::explain::Finding;
 use crate::meter::ring;
-use crate::pressure::PressureLevel;
-use crate::reserve::{Reservation, ReserveError, Reserving};
+use crate::pressure::{
+    NoCapacity, PressureChange, PressureChanged, PressureLevel, PressureSubscription,
+    WaitingForCapacity,
+};
+use crate::reserve::{Reservation, ReserveError, Reserving, Source};
 use crate::scope::{self, ScopeStats};
 use crate::usage::Usage;
 use shared::Shared;
@@ -127,7 +130,7 @@ impl MemoryManager {
     /// Reserves memory before it is allocated, or says at once why it can't be had.
     ///
     /// Refused while headroom, without what is reserved and unfilled already and without what others wait for, is less than
-    /// `size`; a refusal always rests on a fresh reading. 0 bytes are always granted. As long as there is plenty, the
+    /// `size`, and at [`High`](PressureLevel::High) and above; a refusal always rests on a fresh reading. 0 bytes are always granted. As long as there is plenty, the
     /// worker's last reading is enough and a reservation costs some tens of nanoseconds; near the limit some microseconds.
     ///
     /// ```
@@ -140,8 +143,8 @@ impl MemoryManager {
     /// ```
     ///
     /// # Errors
-    /// [`NoRoom`](ReserveError::NoRoom) now, [`AboveLimit`](ReserveError::AboveLimit) ever, or
-    /// [`UnknownLimit`](ReserveError::UnknownLimit).
+    /// [`NoRoom`](ReserveError::NoRoom) or [`UnderPressure`](ReserveError::UnderPressure) now,
+    /// [`AboveLimit`](ReserveError::AboveLimit) ever, or [`UnknownLimit`](ReserveError::UnknownLimit).
     #[inline]
     pub fn try_reserve(&self, size: ByteSize) -> Result<Reservation, ReserveError> {
         self.shared.pool().try_reserve(size.as_u64())
@@ -191,7 +194,7 @@ impl MemoryManager {
         Reserving::new(self.shared.pool(), size.as_u64())
     }
 
-    /// How close to the limit the process is, as of the worker's last look: one atomic load, and one that notices a fork.
+    /// How close to the limit the process is, as of the worker's last look: a few atomic loads, those included that notice a fork.
     ///
     /// ```
     /// let pressure = plimsoll::get_memory_manager().pressure();
@@ -199,7 +202,93 @@ impl MemoryManager {
     #[inline]
     pub fn pressure(&self) -> PressureLevel {
         self.shared.gauge();
-        self.shared.level.get()
+        self.shared.watch().level()
+    }
+
+    /// Has `subscriber` called with every change of the level, for as long as the subscription lives.
+    ///
+    /// Each has a thread of its own, `plimsoll-notify`: one that is slow or hangs holds up neither the others nor the manager, a
+    /// panic does not end later calls, and it may call whatever it likes, [`force_cleanup`](Self::force_cleanup) too. One that
+    /// was slow is told once, from the level that it was told last to the level now, with cause and figures of the latest
+    /// change; nothing, if the level is back there. What was before it subscribed it is not told.
+    ///
+    /// A thread that can't be started is a log line, and tried again at the next change; the subscriber is told then what it
+    /// missed. In a forked child subscriptions go on, from the level at the fork.
+    ///
+    /// ```
+    /// use plimsoll::{PressureLevel, get_memory_manager};
+    ///
+    /// let subscription = get_memory_manager().on_pressure(|change| {
+    ///     if change.is_rise() && change.to >= PressureLevel::High {
+    ///         eprintln!("shedding load: {change}");
+    ///     }
+    /// });
+    /// ```
+    pub fn on_pressure(
+        &self,
+        subscriber: impl Fn(&PressureChange) + Send + Sync + 'static,
+    ) -> PressureSubscription {
+        self.shared.threads();
+        self.shared.watch().subscribe(subscriber)
+    }
+
+    /// The first change of the level after this call, as a future that needs no runtime; awaited again by `&mut`, the next one.
+    /// [`PressureChanged`] has the example of a loop.
+    ///
+    /// ```
+    /// let changed = plimsoll::get_memory_manager().pressure_changed();
+    /// std::thread::spawn(|| {
+    ///     if let Ok(change) = futures::executor::block_on(changed) {
+    ///         println!("{change}");
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManagerGone`](crate::ManagerGone) when the manager is dropped, and in a forked child.
+    pub fn pressure_changed(&self) -> PressureChanged {
+        self.shared.threads();
+        PressureChanged::new(self.shared.watch())
+    }
+
+    /// Waits until the level is below [`High`](PressureLevel::High), for async code of any runtime and for as long as it takes;
+    /// not at all if it is already. To stop waiting, drop the future.
+    ///
+    /// The wait has the worker check whether a cleanup is due. All who wait are woken together, and each looks again when it
+    /// is polled: those that come late, when the first have filled memory up already, go on waiting. Nothing is promised to
+    /// anybody; who knows how much it will need should [`reserve`](Self::reserve) that, which lets in as many as fit.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// plimsoll::get_memory_manager().wait_for_capacity().await?;
+    /// // take the next message off the queue
+    /// # Ok::<(), plimsoll::ManagerGone>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManagerGone`](crate::ManagerGone) when the manager is dropped, and in a forked child.
+    pub fn wait_for_capacity(&self) -> WaitingForCapacity {
+        if self.pressure() >= PressureLevel::High {
+            self.shared.somebody_waits();
+        }
+        WaitingForCapacity::new(self.shared.watch())
+    }
+
+    /// As [`wait_for_capacity`](Self::wait_for_capacity), but waits on this thread, for as long as `timeout`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// plimsoll::get_memory_manager().wait_for_capacity_timeout(Duration::from_secs(1))?;
+    /// # Ok::<(), plimsoll::NoCapacity>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TimedOut`](NoCapacity::TimedOut), with the level at that moment; [`ManagerGone`](NoCapacity::ManagerGone) when the
+    /// manager is dropped.
+    pub fn wait_for_capacity_timeout(&self, timeout: Duration) -> Result<(), NoCapacity> {
+        self.wait_for_capacity().wait(timeout)
     }
 
     /// Usage, the lines in force, and what was done so far.

@@ -20,6 +20,7 @@ pub(crate) mod lock;
 pub(crate) mod rusage;
 pub(crate) mod thread_event;
 pub(crate) mod trim;
+pub(crate) mod wake;
 
 #[cfg(feature = "jemalloc")]
 pub use allocator::Jemalloc;

@@ -152,9 +152,10 @@ fn a_cleanup_makes_room_for_whoever_waits() {
         move |_| *cache.lock().unwrap() = Vec::new()
     }));
     let size = ByteSize::mib(200);
+    // Which of the two depends on whether the worker has looked already.
     assert!(matches!(
         manager.try_reserve(size),
-        Err(ReserveError::NoRoom { .. })
+        Err(ReserveError::NoRoom { .. } | ReserveError::UnderPressure { .. })
     ));
     drop(manager.reserve_timeout(size, Duration::MAX).unwrap());
     assert!(cache.lock().unwrap().is_empty());

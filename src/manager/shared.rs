@@ -11,7 +11,7 @@ use crate::cleanup::{
 use crate::manager::config::Config;
 use crate::manager::{lines, need, worker};
 use crate::meter::{self, Bell, ring};
-use crate::pressure::{CurrentLevel, PressureLevel};
+use crate::pressure::{PressureLevel, Subscribers, Watch};
 use crate::reserve::{Pool, Source};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::lock::Mutex;
@@ -20,11 +20,12 @@ use crate::usage::{Gauge, Usage};
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) registry: Arc<Registry>,
-    pub(super) level: CurrentLevel,
     pub(super) bell: Bell,
     gauge: PerProcess<Gauge>,
     threads: PerProcess<Threads>,
     pool: PerProcess<Arc<Pool>>,
+    watch: PerProcess<Arc<Watch>>,
+    subscribers: Arc<Subscribers>,
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
@@ -83,14 +84,16 @@ impl Shared {
         let rss_bytes = gauge.usage().rss_bytes;
         let shared = Arc::new_cyclic(|this: &Weak<Shared>| {
             let registry = Arc::new(Registry::new());
+            let subscribers = Subscribers::new();
             Shared {
                 threads: PerProcess::new(Threads::new(this, &registry, &config)),
                 config,
                 registry,
-                level: CurrentLevel::new(),
                 bell: Bell::new(),
                 gauge: PerProcess::new(gauge),
                 pool: PerProcess::new(Pool::new(this.clone())),
+                watch: PerProcess::new(Watch::new(&subscribers, PressureLevel::Normal)),
+                subscribers,
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
@@ -114,6 +117,8 @@ impl Shared {
             && let Some(shared) = self.this.upgrade()
         {
             threads.start_worker(shared);
+            // A forked child's, for those who subscribed in its parent.
+            self.watch().start_subscribers();
         }
         threads
     }
@@ -133,12 +138,19 @@ impl Shared {
         self.pool.get(|_| Pool::new(self.this.clone()))
     }
 
+    /// This process's level, and who waits for another.
+    #[inline]
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        self.watch
+            .get(|parents| Watch::new(&self.subscribers, parents.level()))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         self.gauge().usage()
     }
 
-    /// Takes everything anew, the slow facts included, and sets by it where the heap rings, where threads are braked, and what may be
-    /// promised. The level is the worker's to say.
+    /// Takes everything anew, the slow facts included, and sets by it where the heap rings and where threads are braked. The level is
+    /// the worker's to say.
     pub(super) fn look(&self) -> Usage {
         let is_installed = meter::is_installed(&self.bell);
         // Before the rest: what is allocated in between is then used and not counted as room.
@@ -151,7 +163,6 @@ impl Shared {
             let unbraked_bytes = self.unbraked_bytes.load(Ordering::Relaxed);
             lines::set(&self.config, &usage, anonymous_bytes, unbraked_bytes);
         }
-        self.pool().look();
         usage
     }
 
@@ -211,6 +222,7 @@ impl Shared {
             .get(|_| Threads::new(&self.this, &self.registry, &self.config));
         self.bell.ring(ring::STOP);
         self.pool().close();
+        self.watch().close();
         // The worker may hold the last other reference and so drop everything itself: it can't wait for itself.
         let worker = threads.worker.lock().take();
         if let Some(worker) = worker.filter(|w| w.thread().id() != std::thread::current().id()) {
@@ -223,6 +235,10 @@ impl Shared {
 impl Source for Shared {
     fn usage(&self) -> Usage {
         Shared::usage(self)
+    }
+
+    fn may_promise(&self) -> bool {
+        self.watch().level() < PressureLevel::High
     }
 
     fn somebody_waits(&self) {

@@ -64,7 +64,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
     ManagerStats {
         usage,
         binding_cgroup,
-        pressure: shared.level.get(),
+        pressure: shared.watch().level(),
         time_to_limit_ms: shared.time_to_limit_ms(),
         elevated_percent: shared.config.lines.elevated_percent,
         max_memory_percent: shared.config.lines.high_percent,

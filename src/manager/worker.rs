@@ -58,7 +58,13 @@ impl<'a> Worker<'a> {
         let config = &shared.config;
         Worker {
             shared,
-            classifier: Classifier::new(config.lines, config.burst_byte_seconds, now),
+            // A forked child goes on from where its parent was.
+            classifier: Classifier::new(
+                config.lines,
+                config.burst_byte_seconds,
+                shared.watch().level(),
+                now,
+            ),
             pace: Pace::new(),
             next_tick: now,
             next_look: now,
@@ -111,12 +117,14 @@ impl<'a> Worker<'a> {
         let usage = self.shared.look();
         let change = self.classifier.observe(now, usage.binding, false);
         let level = self.classifier.level();
-        self.shared.level.set(level);
         self.shared
             .set_time_to_limit(self.classifier.time_to_limit());
         if let Some(change) = change {
+            self.shared.watch().set(change);
             self.tell_change(&change, &usage);
         }
+        // After the level: whether anything may be promised depends on it.
+        self.shared.pool().look();
         if let Some(reason) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
             && self.may_clean_by_itself(now)
         {

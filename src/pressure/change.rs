@@ -26,6 +26,11 @@ impl PressureChange {
     pub fn is_rise(&self) -> bool {
         self.to > self.from
     }
+
+    /// What is new to somebody who was told `told` last: all steps since in one, or nothing when the level is back there.
+    pub(super) fn since(self, told: PressureLevel) -> Option<PressureChange> {
+        (self.to != told).then_some(PressureChange { from: told, ..self })
+    }
 }
 
 /// What a level rests on.

@@ -45,12 +45,18 @@ struct Fall {
 }
 
 impl Classifier {
-    pub(crate) fn new(lines: Lines, burst_byte_seconds: f64, now: Instant) -> Self {
+    /// Begins at `level`, which falls as any other if nothing speaks for it.
+    pub(crate) fn new(
+        lines: Lines,
+        burst_byte_seconds: f64,
+        level: PressureLevel,
+        now: Instant,
+    ) -> Self {
         Classifier {
             lines,
             burst: Burst::new(burst_byte_seconds),
             forecast: Forecast::new(now),
-            level: PressureLevel::Normal,
+            level,
             last: now,
             last_bound: None,
             fall: None,

@@ -34,8 +34,10 @@ impl Reading {
 }
 
 /// What a fresh reading says to a request beside `outstanding_bytes`, with `waiting_bytes` asked for by those who came before.
+/// Under pressure `may_promise` is false, and no room is enough.
 pub(super) fn decide(
     reading: Option<Reading>,
+    may_promise: bool,
     outstanding_bytes: u64,
     waiting_bytes: u64,
     requested_bytes: u64,
@@ -47,6 +49,12 @@ pub(super) fn decide(
         return Err(ReserveError::AboveLimit {
             requested_bytes,
             limit_bytes: reading.limit_bytes,
+        });
+    }
+    if !may_promise {
+        return Err(ReserveError::UnderPressure {
+            requested_bytes,
+            headroom_bytes: reading.headroom_bytes,
         });
     }
     let spoken_for = outstanding_bytes.saturating_add(waiting_bytes);
@@ -151,7 +159,7 @@ mod tests {
             (100, u64::MAX, u64::MAX, 1, false),
         ];
         for (headroom, outstanding, waiting, request, granted) in table {
-            let verdict = decide(reading(headroom, 1000), outstanding, waiting, request);
+            let verdict = decide(reading(headroom, 1000), true, outstanding, waiting, request);
             let refused = Err(ReserveError::NoRoom {
                 requested_bytes: request,
                 headroom_bytes: headroom,
@@ -164,7 +172,7 @@ mod tests {
 
     #[test]
     fn unknown_is_not_unlimited_and_above_the_limit_is_never() {
-        let unknown = decide(None, 0, 0, 1);
+        let unknown = decide(None, true, 0, 0, 1);
         assert_eq!(
             unknown,
             Err(ReserveError::UnknownLimit { requested_bytes: 1 })
@@ -173,8 +181,26 @@ mod tests {
             requested_bytes: 101,
             limit_bytes: 100,
         };
-        assert_eq!(decide(reading(0, 100), 0, 0, 101), Err(above));
-        assert!(decide(reading(u64::MAX, u64::MAX - 1), 0, 0, u64::MAX).is_err());
+        assert_eq!(decide(reading(0, 100), true, 0, 0, 101), Err(above));
+        assert!(decide(reading(u64::MAX, u64::MAX - 1), true, 0, 0, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn under_pressure_no_room_is_enough_and_never_stays_never() {
+        let refused = ReserveError::UnderPressure {
+            requested_bytes: 10,
+            headroom_bytes: 50,
+        };
+        assert_eq!(decide(reading(50, 100), false, 0, 0, 10), Err(refused));
+        let above = decide(reading(50, 100), false, 0, 0, 101).unwrap_err();
+        assert!(!above.may_pass(), "{above}");
+        let unknown = decide(None, false, 0, 0, 10).unwrap_err();
+        assert_eq!(
+            unknown,
+            ReserveError::UnknownLimit {
+                requested_bytes: 10
+            }
+        );
     }
 
     #[test]
@@ -208,7 +234,7 @@ mod tests {
             forecast.set(reading(headroom, headroom + more), clock, 0);
             if forecast.has_room(request, outstanding, clock + grown, || 1) {
                 let fresh = reading(headroom.saturating_sub(grown + unseen), headroom + more);
-                prop_assert_eq!(decide(fresh, outstanding, 0, request), Ok(()));
+                prop_assert_eq!(decide(fresh, true, outstanding, 0, request), Ok(()));
             }
         }
     }

@@ -29,6 +29,14 @@ pub enum ReserveError {
         /// What those who wait already have asked for.
         waiting_bytes: u64,
     },
+    /// Not now, however little: memory is above the High line (at [`High`](crate::PressureLevel::High) or
+    /// [`Critical`](crate::PressureLevel::Critical)), and what is left of it is for the work that is under way.
+    UnderPressure {
+        /// What was asked for.
+        requested_bytes: u64,
+        /// What fits under the limit that binds.
+        headroom_bytes: u64,
+    },
     /// Not within the time; the figures are those of its end.
     TimedOut {
         /// What was asked for.
@@ -39,6 +47,8 @@ pub enum ReserveError {
         outstanding_bytes: u64,
         /// What others who wait have asked for.
         waiting_bytes: u64,
+        /// Whether memory is above the High line, where nothing is granted.
+        under_pressure: bool,
     },
     /// Never: more than the whole limit.
     AboveLimit {
@@ -80,6 +90,9 @@ impl ReserveError {
             ReserveError::NoRoom {
                 requested_bytes, ..
             }
+            | ReserveError::UnderPressure {
+                requested_bytes, ..
+            }
             | ReserveError::TimedOut {
                 requested_bytes, ..
             }
@@ -106,8 +119,17 @@ impl ReserveError {
         matches!(
             self,
             ReserveError::NoRoom { .. }
+                | ReserveError::UnderPressure { .. }
                 | ReserveError::TimedOut { .. }
                 | ReserveError::UnknownLimit { .. }
+        )
+    }
+
+    /// Whether a place in the queue is worth taking: an unknown limit may stay unknown for ever.
+    pub(super) fn is_waited_for(self) -> bool {
+        matches!(
+            self,
+            ReserveError::NoRoom { .. } | ReserveError::UnderPressure { .. }
         )
     }
 }
@@ -128,6 +150,21 @@ impl fmt::Display for ReserveError {
                 size(headroom_bytes),
                 size(outstanding_bytes),
                 size(waiting_bytes)
+            ),
+            ReserveError::UnderPressure { headroom_bytes, .. } => write!(
+                f,
+                "{requested} can't be reserved while memory is above the High line: headroom is {}; \
+                 wait, or turn the work away",
+                size(headroom_bytes)
+            ),
+            ReserveError::TimedOut {
+                headroom_bytes,
+                under_pressure: true,
+                ..
+            } => write!(
+                f,
+                "memory stayed above the High line, where {requested} can't be reserved: headroom is {}; turn the work away",
+                size(headroom_bytes)
             ),
             ReserveError::TimedOut {
                 headroom_bytes,

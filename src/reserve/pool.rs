@@ -1,6 +1,5 @@
 //! The pool: what may be promised, what is, and who waits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -13,12 +12,15 @@ use crate::reserve::{Reservation, ReserveError};
 use crate::sys::clock::coarse_ms;
 use crate::sys::fork;
 use crate::sys::lock::Mutex;
+use crate::sys::wake::wake;
 use crate::usage::Usage;
 
 /// What a pool needs of the manager. Called under the pool's lock: it must not come back to the pool.
 pub(crate) trait Source: Send + Sync {
     /// A fresh picture; allocates nothing.
     fn usage(&self) -> Usage;
+    /// Whether anything may be promised at all; not under high pressure. Whoever changes the answer has the pool look after it.
+    fn may_promise(&self) -> bool;
     /// Somebody waits: a cleanup could make room. Not under the lock.
     fn somebody_waits(&self);
 }
@@ -128,7 +130,7 @@ impl Pool {
             // Seen to wait before the examination: what is given back later finds somebody to serve.
             self.waiting.store(queue.len(), Ordering::SeqCst);
             let verdict = self.examine(&*source, bytes, ahead);
-            if !verdict.is_err_and(|error| matches!(error, ReserveError::NoRoom { .. })) {
+            if !verdict.is_err_and(ReserveError::is_waited_for) {
                 queue.remove(ticket);
                 self.waiting.store(queue.len(), Ordering::SeqCst);
             }
@@ -136,7 +138,7 @@ impl Pool {
         };
         match verdict {
             Ok(()) => Ok(Asked::Granted),
-            Err(ReserveError::NoRoom { .. }) => {
+            Err(error) if error.is_waited_for() => {
                 source.somebody_waits();
                 Ok(Asked::Waits { ticket, waiter })
             }
@@ -156,7 +158,8 @@ impl Pool {
             // The claim comes before the reading. What others claim by the forecast meanwhile counts this one already; what
             // scopes fill meanwhile counts twice, here and in the reading, and not never.
             let outstanding = self.outstanding.claim(claimed);
-            let verdict = decide(self.read(source), outstanding, ahead, bytes);
+            let reading = self.read(source);
+            let verdict = decide(reading, source.may_promise(), outstanding, ahead, bytes);
             let Err(error) = verdict else {
                 return Ok(());
             };
@@ -169,12 +172,14 @@ impl Pool {
         }
     }
 
-    /// Takes a reading and lets others use it. Under the lock.
+    /// Takes a reading and lets others use it, but under pressure: without a forecast nothing is granted that this did not see.
+    /// Under the lock.
     fn read(&self, source: &dyn Source) -> Option<Reading> {
         let clock_bytes = clock::allocated_bytes();
         let now_ms = coarse_ms();
         let reading = Reading::of(&source.usage());
-        self.forecast.set(reading, clock_bytes, now_ms);
+        let forecast = reading.filter(|_| source.may_promise());
+        self.forecast.set(forecast, clock_bytes, now_ms);
         reading
     }
 
@@ -192,6 +197,7 @@ impl Pool {
                 headroom_bytes: reading.headroom_bytes,
                 outstanding_bytes: outstanding,
                 waiting_bytes: queue.bytes(),
+                under_pressure: !source.may_promise(),
             },
             None => ReserveError::UnknownLimit {
                 requested_bytes: bytes,
@@ -318,12 +324,5 @@ impl Pool {
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-/// Wakers belong to runtimes: the panic of one must end neither the worker nor a drop that runs while another unwinds.
-fn wake(waker: Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        std::mem::forget(payload);
     }
 }

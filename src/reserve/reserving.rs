@@ -4,13 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::reserve::pool::Asked;
 use crate::reserve::waiter::Waiter;
 use crate::reserve::{Pool, Reservation, ReserveError};
-use crate::sys::lock::{Condvar, Mutex};
+use crate::sys::wake::Sleeper;
 
 /// The future that [`MemoryManager::reserve`](crate::MemoryManager::reserve) returns. It takes its place in the queue when it
 /// is first polled, and gives it up when it is dropped; what was granted meanwhile goes to the next.
@@ -109,38 +109,5 @@ impl fmt::Debug for Reserving {
         f.debug_struct("Reserving")
             .field("requested_bytes", &self.bytes)
             .finish_non_exhaustive()
-    }
-}
-
-/// A thread that waits. Not by parking: a token that was meant for the caller's own code is not ours to take.
-#[derive(Default)]
-struct Sleeper {
-    woken: Mutex<bool>,
-    bell: Condvar,
-}
-
-impl Sleeper {
-    /// Sleeps until woken; `false` when the time was up first.
-    fn sleep(&self, deadline: Option<Instant>) -> bool {
-        let mut woken = self.woken.lock();
-        while !*woken {
-            woken = match deadline {
-                // So far away that no clock can show it.
-                None => self.bell.wait(woken),
-                Some(deadline) => match self.bell.wait_until(woken, deadline) {
-                    Some(woken) => woken,
-                    None => return false,
-                },
-            };
-        }
-        *woken = false;
-        true
-    }
-}
-
-impl Wake for Sleeper {
-    fn wake(self: Arc<Self>) {
-        *self.woken.lock() = true;
-        self.bell.notify_all();
     }
 }

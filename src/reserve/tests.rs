@@ -22,6 +22,7 @@ struct Fake {
     limit_bytes: AtomicU64,
     used_bytes: AtomicU64,
     unknown: AtomicBool,
+    under_pressure: AtomicBool,
     readings: AtomicU64,
     rings: AtomicU64,
 }
@@ -55,6 +56,10 @@ impl Source for Fake {
         }
     }
 
+    fn may_promise(&self) -> bool {
+        !self.under_pressure.load(Ordering::SeqCst)
+    }
+
     fn somebody_waits(&self) {
         self.rings.fetch_add(1, Ordering::SeqCst);
     }
@@ -65,6 +70,7 @@ fn open(limit_bytes: u64) -> (Arc<Fake>, Arc<Pool>) {
         limit_bytes: AtomicU64::new(limit_bytes),
         used_bytes: AtomicU64::new(0),
         unknown: AtomicBool::new(false),
+        under_pressure: AtomicBool::new(false),
         readings: AtomicU64::new(0),
         rings: AtomicU64::new(0),
     });

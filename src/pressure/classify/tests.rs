@@ -29,7 +29,7 @@ impl Bench {
     fn with_burst(byte_seconds: f64) -> Self {
         let now = Instant::now();
         Bench {
-            classifier: Classifier::new(LINES, byte_seconds, now),
+            classifier: Classifier::new(LINES, byte_seconds, Normal, now),
             now,
             limit_bytes: 1000,
         }

@@ -19,6 +19,8 @@ enum Step {
     Drop(usize),
     /// Others use so much from now on, and the worker looks.
     Look(u64),
+    /// Pressure is high from now on, or is not, and the worker looks.
+    Press(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         (which.clone(), 0u64..300).prop_map(|(n, bytes)| Step::Split(n, bytes)),
         which.prop_map(Step::Drop),
         (0u64..500).prop_map(Step::Look),
+        prop::bool::weighted(0.25).prop_map(Step::Press),
     ]
 }
 
@@ -70,6 +73,7 @@ struct Model {
     held: Vec<Held>,
     asking: Vec<Asking>,
     others: i64,
+    pressed: bool,
     /// What scopes allocated minus what they freed, theirs or not, of reservations that are gone as well.
     filled: i64,
 }
@@ -92,7 +96,7 @@ impl Model {
 
     fn has_room(&self, bytes: u64, ahead: i64) -> bool {
         let headroom = (LIMIT_BYTES as i64 - self.used()).max(0);
-        headroom - self.outstanding() - ahead >= bytes as i64
+        !self.pressed && headroom - self.outstanding() - ahead >= bytes as i64
     }
 
     /// Grants from the front, as the pool does whenever something is given back.
@@ -189,6 +193,12 @@ impl Model {
                 self.pool.look();
                 self.serve();
             }
+            Step::Press(pressed) => {
+                self.pressed = pressed;
+                self.fake.under_pressure.store(pressed, Ordering::SeqCst);
+                self.pool.look();
+                self.serve();
+            }
             _ => {}
         }
     }
@@ -222,7 +232,7 @@ proptest! {
     #[test]
     fn grants_are_given_exactly_when_there_is_room(steps in prop::collection::vec(step(), 1..60)) {
         let (fake, pool) = open(LIMIT_BYTES);
-        let mut model = Model { fake, pool, held: Vec::new(), asking: Vec::new(), others: 0, filled: 0 };
+        let mut model = Model { fake, pool, held: Vec::new(), asking: Vec::new(), others: 0, pressed: false, filled: 0 };
         for step in steps {
             let granted = |model: &Model| model.held.iter().map(|held| held.reserved).sum::<i64>()
                 + model.asking.iter().filter(|asking| asking.granted).map(|asking| asking.bytes as i64).sum::<i64>();

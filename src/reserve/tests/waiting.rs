@@ -120,6 +120,7 @@ fn a_time_that_is_up_names_the_shortage_and_leaves_the_queue() {
         headroom_bytes: 90,
         outstanding_bytes: 70,
         waiting_bytes: 25,
+        under_pressure: false,
     };
     assert_eq!(error, expected);
     assert!(error.may_pass() && error.to_string().contains("turn the work away"));
@@ -163,6 +164,77 @@ fn a_limit_that_becomes_unknown_for_a_while_ends_no_wait() {
     fake.unknown.store(false, Ordering::SeqCst);
     pool.look();
     drop(granted(&mut future));
+}
+
+#[test]
+fn under_pressure_nothing_is_granted_and_who_waits_is_served_after_it() {
+    let (fake, pool) = open(100);
+    let press = |on| {
+        fake.under_pressure.store(on, Ordering::SeqCst);
+        pool.look();
+    };
+    let mut held = pool.try_reserve(10).unwrap();
+    press(true);
+    let refused = ReserveError::UnderPressure {
+        requested_bytes: 1,
+        headroom_bytes: 100,
+    };
+    assert_eq!(pool.try_reserve(1).unwrap_err(), refused);
+    assert_eq!(held.grow(ByteSize::bytes(1)).unwrap_err(), refused);
+    assert!(refused.may_pass());
+    assert_eq!(
+        refused.to_string(),
+        "1 B can't be reserved while memory is above the High line: headroom is 100 B; wait, or turn the work away"
+    );
+    drop(pool.try_reserve(0).unwrap());
+    let late = Reserving::new(&pool, 1).wait(Duration::from_millis(1));
+    let late = late.unwrap_err();
+    assert!(
+        matches!(
+            late,
+            ReserveError::TimedOut {
+                under_pressure: true,
+                waiting_bytes: 0,
+                ..
+            }
+        ) && late.to_string().contains("above the High line"),
+        "{late}"
+    );
+    let (mut first, first_woken) = waits(&pool, 90);
+    let (second, second_woken) = waits(&pool, 10);
+    // Not even what is given back now.
+    drop(held);
+    pool.look();
+    assert_eq!((pool.waiting(), pool.unfilled_bytes()), (2, 0));
+    assert_eq!((first_woken.times(), second_woken.times()), (0, 0));
+    press(false);
+    assert_eq!((first_woken.times(), second_woken.times()), (1, 1));
+    press(true);
+    drop(granted(&mut first));
+    drop(second);
+    assert_eq!(
+        pool.unfilled_bytes(),
+        0,
+        "what was granted before stays granted"
+    );
+}
+
+#[test]
+fn pressure_ends_the_forecast() {
+    let (fake, pool) = open(16 * GIB);
+    clock::advance(1);
+    pool.look();
+    drop(pool.try_reserve(GIB).unwrap());
+    fake.under_pressure.store(true, Ordering::SeqCst);
+    pool.look();
+    assert!(matches!(
+        pool.try_reserve(GIB),
+        Err(ReserveError::UnderPressure { .. })
+    ));
+    // Nor does anybody's request bring it back.
+    assert!(pool.try_reserve(1).is_err());
+    fake.under_pressure.store(false, Ordering::SeqCst);
+    drop(pool.try_reserve(GIB).unwrap());
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! The watch with changes that the test makes up.
+
+mod futures;
+mod subscribers;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::*;
+use PressureLevel::{Critical, Elevated, High, Normal};
+
+fn watch() -> Arc<Watch> {
+    Watch::new(&Subscribers::new(), Normal)
+}
+
+/// As the worker says it.
+fn change(from: PressureLevel, to: PressureLevel, cause: PressureCause) -> PressureChange {
+    PressureChange {
+        from,
+        to,
+        cause,
+        bound: None,
+    }
+}
+
+fn set(watch: &Arc<Watch>, to: PressureLevel) {
+    watch.set(change(watch.level(), to, PressureCause::Used));
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicU64);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Woken {
+    fn times(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, woken: &Arc<Woken>) -> Poll<F::Output> {
+    let waker = Waker::from(Arc::clone(woken));
+    Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+/// What `future` has to say at once, if anything.
+fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match poll(future, &Arc::default()) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
