@@ -108,7 +108,7 @@ impl fmt::Display for Usage {
 
 #[cfg(test)]
 pub(crate) mod fake {
-    use super::{Bound, Limit, LimitSource, Usage};
+    use super::{Bound, HeapUsage, Limit, LimitSource, Usage};
 
     /// The usage of a process that holds `rss_bytes`, under a limit or none.
     pub(crate) fn usage(rss_bytes: u64, limit_bytes: Option<u64>) -> Usage {
@@ -129,6 +129,24 @@ pub(crate) mod fake {
             system_total_bytes: None,
             system_available_bytes: None,
             slow_facts_age_ms: 0,
+        }
+    }
+
+    /// The same, with so much that jemalloc holds and nobody uses.
+    pub(crate) fn with_unused(usage: Usage, dirty_bytes: u64) -> Usage {
+        let heap = HeapUsage {
+            active_bytes: usage.rss_bytes.saturating_sub(dirty_bytes),
+            allocated_bytes: 0,
+            resident_bytes: usage.rss_bytes,
+            dirty_bytes,
+            retained_bytes: 0,
+            mapped_bytes: 0,
+            metadata_bytes: 0,
+            thread_cache_bytes: 0,
+        };
+        Usage {
+            heap: Some(heap),
+            ..usage
         }
     }
 }

@@ -33,7 +33,8 @@ pub struct CleanupReport {
     pub target_bytes: Option<u64>,
     /// One entry per registered hook that was due, in the order in which they ran.
     pub hooks: Vec<HookReport>,
-    /// Whether jemalloc gave its unused pages back; `false` where it is not the program's allocator.
+    /// Whether jemalloc gave its unused pages back; `false` where it is not the program's allocator, and where pages were left for
+    /// the next allocations (below the middle between Elevated and High, but for ten times a second).
     pub purged: bool,
     /// Whether the C library's heap gave unused pages back (glibc's `malloc_trim`); it is asked only where jemalloc is not the
     /// program's allocator. Harmless beside a third allocator, and then about what C code has freed.

@@ -56,6 +56,8 @@ pub(crate) trait Host: Send + Sync {
 pub(crate) struct Order {
     pub(crate) reason: CleanupReason,
     pub(crate) call_hooks: bool,
+    /// Give the allocator's unused pages back.
+    pub(crate) purge: bool,
 }
 
 impl Order {
@@ -64,6 +66,7 @@ impl Order {
         Order {
             reason: self.reason.max(other.reason),
             call_hooks: self.call_hooks || other.call_hooks,
+            purge: self.purge || other.purge,
         }
     }
 }
@@ -326,10 +329,14 @@ impl Runner {
 
     fn finish(&self, host: &dyn Host) {
         let stopwatch = Stopwatch::start();
+        // What hooks have freed on this thread.
         jemalloc::flush_thread_cache();
-        let purged = jemalloc::purge_all_arenas();
-        let trimmed = !jemalloc::is_global() && trim::trim();
-        meter::purge_has_run();
+        let purge = matches!(&self.state.lock().running, Some(Some(job)) if job.order.purge);
+        let purged = purge && jemalloc::purge_all_arenas();
+        let trimmed = purge && !jemalloc::is_global() && trim::trim();
+        if purge {
+            meter::purge_has_run();
+        }
         let after = host.measure();
         let Some(Some(mut job)) = self.state.lock().running.replace(None) else {
             return;

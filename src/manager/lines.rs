@@ -1,6 +1,7 @@
 //! What a reading says to those who can't wait for the next: where the heap rings, and where threads are braked.
 
 use crate::manager::config::Config;
+use crate::manager::need;
 use crate::meter;
 use crate::pressure::PressureLevel;
 use crate::usage::{Bound, Usage};
@@ -16,9 +17,11 @@ pub(super) fn set(
     anonymous_bytes: Option<u64>,
     unbraked_bytes: u64,
 ) {
-    let left_bytes = usage
-        .binding
-        .and_then(|bound| config.lines.left_to_next_bytes(&bound));
+    // What is unused is taken before the heap grows.
+    let left_bytes = usage.binding.and_then(|bound| {
+        let in_use = need::in_use(&bound, usage);
+        config.lines.left_to_next_bytes(&in_use)
+    });
     match (usage.heap, left_bytes) {
         (Some(heap), Some(left_bytes)) => meter::arm_heap_line(
             heap.active_bytes

@@ -1,9 +1,16 @@
-//! Whether a cleanup is needed. Pure.
+//! Whether a cleanup is needed, and which. Pure.
+//!
+//! What a hook frees stays with the allocator first, as unused pages that the next allocation takes. To give them back at once and
+//! fault them in again a moment later costs a busy program up to half of its speed. So from the Elevated line on hooks are asked by what
+//! is *in use*, and unused pages go back when usage as a whole comes close to the High line, and ten times a second.
 
-use crate::cleanup::CleanupReason;
+use crate::cleanup::{CleanupReason, Order};
 use crate::manager::config::Config;
 use crate::pressure::PressureLevel;
-use crate::usage::Usage;
+use crate::usage::{Bound, Usage};
+
+/// Less than one part in so many of the limit is not worth a purge at a tick.
+const WORTH_PURGING_SHARE: u64 = 100;
 
 /// The level that usage alone asks for, without hysteresis.
 pub(super) fn level_by_use(config: &Config, usage: &Usage) -> PressureLevel {
@@ -25,31 +32,59 @@ pub(super) fn when_asked(
     (growth_bytes > config.cleanup_threshold_bytes).then_some(CleanupReason::Growth)
 }
 
-/// Why one that nobody asked for is: above the Elevated line, or, while `level` holds, above where it ends.
+/// One that nobody asked for. At a tick (`holding`: the level that holds then) also while usage is below the line, and would keep the
+/// level from ending.
 pub(super) fn by_itself(
     config: &Config,
     usage: &Usage,
-    level: Option<PressureLevel>,
-) -> Option<CleanupReason> {
-    let percent = usage.percent().filter(|_| config.reactions.cleanup)?;
-    let is_above = config.lines.level(percent) > PressureLevel::Normal;
-    let keeps_level = level.is_some_and(|level| level > PressureLevel::Normal)
-        && config.lines.level_that_holds(percent) > PressureLevel::Normal;
-    (is_above || keeps_level).then_some(CleanupReason::Pressure)
+    holding: Option<PressureLevel>,
+) -> Option<Order> {
+    let bound = usage.binding.filter(|_| config.reactions.cleanup)?;
+    let lines = &config.lines;
+    let is_holding = holding.is_some_and(|level| level > PressureLevel::Normal);
+    let is_pressed = |bound: Bound| {
+        let percent = bound.percent();
+        lines.level(percent) > PressureLevel::Normal
+            || is_holding && lines.level_that_holds(percent) > PressureLevel::Normal
+    };
+    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
+    let is_worth_it = unused_bytes >= bound.limit_bytes / WORTH_PURGING_SHARE;
+    let call_hooks = is_pressed(in_use(&bound, usage));
+    // Without figures of the heap nobody knows what is unused.
+    let purge = if usage.heap.is_some() {
+        bound.percent() > lines.purge_percent() || is_holding && is_worth_it && is_pressed(bound)
+    } else {
+        call_hooks
+    };
+    (call_hooks || purge).then_some(Order {
+        reason: CleanupReason::Pressure,
+        call_hooks,
+        purge,
+    })
+}
+
+/// `bound` without the pages that the allocator holds and nobody uses. Some of them may not be in memory at all, then this is too low:
+/// until the next purge, which leaves none.
+pub(super) fn in_use(bound: &Bound, usage: &Usage) -> Bound {
+    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
+    Bound {
+        used_bytes: bound.used_bytes.saturating_sub(unused_bytes),
+        ..*bound
+    }
 }
 
 /// Bytes to ask hooks for; `u64::MAX` for all that can be spared.
 pub(super) fn target_bytes(config: &Config, reason: CleanupReason, usage: &Usage) -> u64 {
     match (reason, &usage.binding) {
         (CleanupReason::Forced, _) | (_, None) => u64::MAX,
-        (_, Some(bound)) => config.lines.target_bytes(bound),
+        (_, Some(bound)) => config.lines.target_bytes(&in_use(bound, usage)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::fake::usage;
+    use crate::usage::fake::{usage, with_unused};
     use CleanupReason::{AbovePercent, Forced, Growth, Pressure};
 
     #[test]
@@ -73,15 +108,48 @@ mod tests {
         for (rss, limit, last, asked, alone) in table {
             let usage = usage(rss, limit);
             assert_eq!(when_asked(&config, &usage, last), asked, "{rss} {last}");
-            assert_eq!(by_itself(&config, &usage, None), alone, "{rss}");
+            let order = by_itself(&config, &usage, None);
+            assert_eq!(order.map(|order| order.reason), alone, "{rss}");
+            // Without a heap to ask, whatever hooks free is given back.
+            assert!(order.is_none_or(|order| order.call_hooks && order.purge));
         }
-        let held = |rss, level| by_itself(&config, &usage(rss, Some(1000)), Some(level));
-        assert_eq!(held(660, PressureLevel::Elevated), Some(Pressure));
-        assert_eq!(held(660, PressureLevel::Normal), None);
-        assert_eq!(held(650, PressureLevel::Critical), None);
+        let held = |rss, level| by_itself(&config, &usage(rss, Some(1000)), Some(level)).is_some();
+        assert!(held(660, PressureLevel::Elevated));
+        assert!(!held(660, PressureLevel::Normal));
+        assert!(!held(650, PressureLevel::Critical));
         let mut config = config;
         config.reactions.cleanup = false;
         assert_eq!(by_itself(&config, &usage(801, Some(1000)), None), None);
+    }
+
+    #[test]
+    fn hooks_are_asked_by_what_is_in_use_and_pages_go_back_near_the_high_line_or_at_a_tick() {
+        let config = Config::DEFAULT;
+        let order = |used, unused, tick: bool| {
+            let usage = with_unused(usage(used, Some(1000)), unused);
+            let holding = tick.then_some(PressureLevel::Elevated);
+            by_itself(&config, &usage, holding).map(|order| (order.call_hooks, order.purge))
+        };
+        // used, unused, at once, at a tick
+        let table = [
+            (700, 0, None, Some((true, false))),
+            (701, 0, Some((true, false)), Some((true, false))),
+            (740, 40, None, Some((true, true))),
+            (740, 100, None, Some((false, true))),
+            (740, 39, Some((true, false)), Some((true, true))),
+            (751, 100, Some((false, true)), Some((false, true))),
+            (751, 0, Some((true, true)), Some((true, true))),
+            (656, 100, None, None),
+            (657, 9, None, None),
+            (657, 10, None, Some((false, true))),
+            (900, 5000, Some((false, true)), Some((false, true))),
+        ];
+        for (used, unused, at_once, at_a_tick) in table {
+            assert_eq!(order(used, unused, false), at_once, "{used} {unused}");
+            assert_eq!(order(used, unused, true), at_a_tick, "{used} {unused}");
+        }
+        let usage = with_unused(usage(801, Some(1000)), 50);
+        assert_eq!(target_bytes(&config, Pressure, &usage), 121);
     }
 
     #[test]

@@ -181,12 +181,13 @@ impl Shared {
         need::when_asked(&self.config, usage, last_rss_bytes)
     }
 
-    /// Hooks run when asked for, under pressure, and above the Elevated line; else a purge is enough, for whatever reason.
+    /// One that somebody asked for: hooks run when that was without a condition, and above the Elevated line; else a purge is enough.
     pub(super) fn order(&self, reason: CleanupReason, usage: &Usage) -> Order {
         let level = need::level_by_use(&self.config, usage);
         Order {
             reason,
             call_hooks: reason >= CleanupReason::Pressure || level >= PressureLevel::Elevated,
+            purge: true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::bytes::ByteSize;
-use crate::cleanup::CleanupReason;
+use crate::cleanup::{CleanupReason, Order};
 use crate::manager::need;
 use crate::manager::shared::Shared;
 use crate::meter::{self, ring};
@@ -94,7 +94,8 @@ impl<'a> Worker<'a> {
             let now = Instant::now();
             self.hook_deadline = self.shared.threads().runner.supervise(now);
             if bits & ring::CLEAN != 0 {
-                self.submit(CleanupReason::Forced, &self.shared.usage());
+                let usage = self.shared.usage();
+                self.submit(self.shared.order(CleanupReason::Forced, &usage));
             }
             if self.crossings_wait && now >= self.next_warning {
                 self.crossings_wait = false;
@@ -125,10 +126,10 @@ impl<'a> Worker<'a> {
         }
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
-        if let Some(reason) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
+        if let Some(order) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
             && self.may_clean_by_itself(now)
         {
-            self.submit(reason, &usage);
+            self.submit(order);
         }
         self.set_decay(now, level);
         let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
@@ -199,12 +200,11 @@ impl<'a> Worker<'a> {
             .need(&usage)
             .or(crossed.then_some(CleanupReason::LimitExceeded));
         if let Some(reason) = reason {
-            self.submit(reason, &usage);
+            self.submit(self.shared.order(reason, &usage));
         }
     }
 
-    fn submit(&self, reason: CleanupReason, usage: &Usage) {
-        let order = self.shared.order(reason, usage);
+    fn submit(&self, order: Order) {
         if self.shared.threads().runner.submit(order).is_none() {
             shielded(|| tracing::error!(target: "plimsoll", "no thread for a memory cleanup"));
         }

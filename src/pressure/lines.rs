@@ -59,6 +59,11 @@ impl Lines {
         }
     }
 
+    /// Where pages that the allocator holds and nobody uses have to go back: halfway to where threads are braked.
+    pub(crate) fn purge_percent(&self) -> f64 {
+        f64::midpoint(self.elevated_percent, self.high_percent)
+    }
+
     /// Used bytes at which `level` begins for `bound`.
     pub(crate) fn begin_bytes(&self, bound: &Bound, level: PressureLevel) -> u64 {
         bytes(bound, self.begin_percent(level))

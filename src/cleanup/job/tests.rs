@@ -56,6 +56,7 @@ fn job(target_bytes: u64, hooks: Vec<Arc<Entry>>, now: Instant) -> Job {
     let order = Order {
         reason: CleanupReason::AbovePercent,
         call_hooks: true,
+        purge: true,
     };
     Job::new(order, usage(0, None), target_bytes, hooks, now, DEADLINE)
 }
