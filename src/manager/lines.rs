@@ -17,11 +17,9 @@ pub(super) fn set(
     anonymous_bytes: Option<u64>,
     unbraked_bytes: u64,
 ) {
-    // What is unused is taken before the heap grows.
-    let left_bytes = usage.binding.and_then(|bound| {
-        let in_use = need::in_use(&bound, usage);
-        config.lines.left_to_next_bytes(&in_use)
-    });
+    let left_bytes = usage
+        .binding
+        .and_then(|bound| left_bytes(config, &bound, usage));
     match (usage.heap, left_bytes) {
         (Some(heap), Some(left_bytes)) => meter::arm_heap_line(
             heap.active_bytes
@@ -36,6 +34,21 @@ pub(super) fn set(
         }
         _ => meter::release_brake(),
     }
+}
+
+/// How much the heap may grow before somebody has to look: to the next line by what is in use, as free memory is taken first; but not
+/// past where pages count, in case it is not. `None` above the last line.
+fn left_bytes(config: &Config, bound: &Bound, usage: &Usage) -> Option<u64> {
+    let lines = &config.lines;
+    let in_use = need::in_use(config, bound, usage);
+    let by_use = lines.left_to_next_bytes(&in_use)?;
+    let to_purge = lines.left_to_purge_bytes(bound);
+    let by_pages = if to_purge > 0 {
+        to_purge
+    } else {
+        lines.left_to_next_bytes(bound)?
+    };
+    Some(by_use.min(by_pages))
 }
 
 /// The line in anonymous memory, and whether events are to look. Pure.

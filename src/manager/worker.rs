@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ struct Worker<'a> {
     check_wanted: bool,
     crossings_wait: bool,
     crossing_wants_cleanup: bool,
+    /// As of the last tick.
+    cleanups_total: u64,
     /// Since when the level is above Normal.
     pressed_since: Option<Instant>,
     /// Pressure was told as a warning: its end is told as well.
@@ -74,6 +77,7 @@ impl<'a> Worker<'a> {
             check_wanted: false,
             crossings_wait: false,
             crossing_wants_cleanup: false,
+            cleanups_total: 0,
             pressed_since: None,
             was_warned: false,
         }
@@ -112,8 +116,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes everything anew, says which level that is, and starts a cleanup if usage is above the Elevated line; at a tick also if
-    /// it is below, and would keep a level from ending.
+    /// Takes everything anew, says which level that is, and starts a cleanup if one is needed.
     fn look(&mut self, now: Instant, is_tick: bool) {
         let usage = self.shared.look();
         let change = self.classifier.observe(now, usage.binding, false);
@@ -126,7 +129,8 @@ impl<'a> Worker<'a> {
         }
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
-        if let Some(order) = need::by_itself(&self.shared.config, &usage, is_tick.then_some(level))
+        let is_quiet = is_tick && self.is_quiet();
+        if let Some(order) = need::by_itself(&self.shared.config, &usage, level, is_quiet)
             && self.may_clean_by_itself(now)
         {
             self.submit(order);
@@ -144,6 +148,12 @@ impl<'a> Worker<'a> {
             .classifier
             .falls_at()
             .map_or(next_tick, |falls_at| falls_at.clamp(now, next_tick));
+    }
+
+    /// Whether no cleanup has ended since this was asked last.
+    fn is_quiet(&mut self) -> bool {
+        let total = self.shared.cleanups_total.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.cleanups_total, total) == total
     }
 
     fn may_clean_by_itself(&self, now: Instant) -> bool {

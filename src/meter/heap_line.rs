@@ -18,7 +18,7 @@ use crate::sys::jemalloc;
 
 /// Near the line a thread looks at the heap's figure once in so many bytes that it allocates: the look costs as much as several
 /// allocations.
-const LEAST_STEP_BYTES: u64 = 1 << 20;
+const LEAST_STEP_BYTES: u64 = 256 << 10;
 /// Far from it once in so many,
 const MOST_STEP_BYTES: u64 = 16 << 20;
 /// or in so large a part of the way: that many threads together pass the line by no more than they would one by one.

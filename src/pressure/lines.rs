@@ -64,6 +64,11 @@ impl Lines {
         f64::midpoint(self.elevated_percent, self.high_percent)
     }
 
+    /// Bytes that `bound` is below that; 0 when it is above.
+    pub(crate) fn left_to_purge_bytes(&self, bound: &Bound) -> u64 {
+        bytes(bound, self.purge_percent()).saturating_sub(bound.used_bytes)
+    }
+
     /// Used bytes at which `level` begins for `bound`.
     pub(crate) fn begin_bytes(&self, bound: &Bound, level: PressureLevel) -> u64 {
         bytes(bound, self.begin_percent(level))
@@ -90,19 +95,15 @@ impl Lines {
         Some(self.left_bytes(bound, next))
     }
 
-    /// Bytes from `bound` down into the level below. 0 where Normal holds.
-    pub(crate) fn target_bytes(&self, bound: &Bound) -> u64 {
+    /// Where a cleanup aims that is to lead `bound` into the level below; `None` where Normal holds.
+    pub(crate) fn aim_bytes(&self, bound: &Bound) -> Option<u64> {
         let percent = bound.percent();
         let level = match self.level(percent) {
             // Where Elevated still holds, its end is the aim.
             PressureLevel::Normal => self.level_that_holds(percent),
             level => level,
         };
-        if level == PressureLevel::Normal {
-            return 0;
-        }
-        let aim_percent = self.begin_percent(level) * AIM;
-        bound.used_bytes.saturating_sub(bytes(bound, aim_percent))
+        (level > PressureLevel::Normal).then(|| bytes(bound, self.begin_percent(level) * AIM))
     }
 }
 
@@ -134,20 +135,20 @@ mod tests {
     fn a_level_begins_above_its_line() {
         assert_eq!(Lines::DEFAULT, LINES);
         let table = [
-            (0, Normal, Some(700), 0),
-            (656, Normal, Some(44), 0),
-            (700, Normal, Some(0), 70),
-            (701, Elevated, Some(99), 71),
-            (800, Elevated, Some(0), 170),
-            (801, High, Some(99), 81),
-            (901, Critical, None, 91),
-            (2000, Critical, None, 1190),
+            (0, Normal, Some(700), None),
+            (656, Normal, Some(44), None),
+            (700, Normal, Some(0), Some(630)),
+            (701, Elevated, Some(99), Some(630)),
+            (800, Elevated, Some(0), Some(630)),
+            (801, High, Some(99), Some(720)),
+            (901, Critical, None, Some(810)),
+            (2000, Critical, None, Some(810)),
         ];
-        for (used, level, left, target) in table {
+        for (used, level, left, aim) in table {
             let bound = bound(used);
             assert_eq!(LINES.level(bound.percent()), level, "{used}");
             assert_eq!(LINES.left_to_next_bytes(&bound), left, "{used}");
-            assert_eq!(LINES.target_bytes(&bound), target, "{used}");
+            assert_eq!(LINES.aim_bytes(&bound), aim, "{used}");
         }
         assert_eq!(LINES.left_bytes(&bound(750), High), 50);
         assert_eq!(LINES.left_bytes(&bound(850), High), 0);
@@ -160,7 +161,7 @@ mod tests {
             assert!(lines.are_in_order() && lines.critical_percent <= 100.0);
         }
         let low = Lines::around(1.0);
-        assert_eq!(low.target_bytes(&bound(500)), 491);
+        assert_eq!(low.aim_bytes(&bound(500)), Some(9));
         assert_eq!(low.level_that_holds(0.8), Normal);
         assert_eq!(low.level_that_holds(0.9), Elevated);
     }
