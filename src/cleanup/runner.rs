@@ -42,7 +42,7 @@ pub(crate) trait Host: Send + Sync {
     /// Fresh figures, slow facts included.
     fn measure(&self) -> Usage;
     /// Bytes to ask hooks for.
-    fn target_bytes(&self, order: Order, usage: &Usage) -> u64;
+    fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
     /// A cleanup is done: note it, and whether the next that nobody waits for has to rest.
@@ -297,7 +297,7 @@ impl Runner {
     fn begin(&self, host: &dyn Host, order: Order) {
         let stopwatch = Stopwatch::start();
         let before = host.measure();
-        let target_bytes = host.target_bytes(order, &before);
+        let target_bytes = host.target_bytes(order.reason, &before);
         let hooks = if order.call_hooks {
             self.registry.in_order()
         } else {

@@ -36,11 +36,11 @@ pub(super) fn set(
     }
 }
 
-/// How much the heap may grow before somebody has to look: to the next line by what is in use, as free memory is taken first; but not
-/// past where pages count, in case it is not. `None` above the last line.
+/// How much the heap may grow before somebody has to look: to the next line by what is in use, as unused pages are taken first; but not
+/// past where those have to go back, in case they are not. `None` above the last line.
 fn left_bytes(config: &Config, bound: &Bound, usage: &Usage) -> Option<u64> {
     let lines = &config.lines;
-    let in_use = need::in_use(config, bound, usage);
+    let in_use = need::in_use(bound, usage);
     let by_use = lines.left_to_next_bytes(&in_use)?;
     let to_purge = lines.left_to_purge_bytes(bound);
     let by_pages = if to_purge > 0 {

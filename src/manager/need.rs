@@ -1,10 +1,8 @@
 //! Whether a cleanup is needed, and which. Pure.
 //!
-//! What a hook frees stays with the allocator first: as free places between objects, and as unused pages. The next allocation takes
-//! them. To give pages back at once and fault them in again a moment later costs a busy program up to half of its speed, and to evict
-//! until whole pages are free empties its caches. So between Elevated and High hooks are asked by what is *in use*, object by object;
-//! unused pages go back close to the High line; from there on pages count; and when it has become quiet, hooks and purge lead the
-//! level to its end.
+//! What a hook frees stays with the allocator first, as unused pages that the next allocation takes. To give them back at once and
+//! fault them in again a moment later costs a busy program up to half of its speed. So hooks are asked by what is *in use*, without unused
+//! pages; those go back when usage as a whole comes close to the High line, and when it has become quiet.
 
 use crate::cleanup::{CleanupReason, Order};
 use crate::manager::config::Config;
@@ -48,7 +46,7 @@ pub(super) fn by_itself(
     let kept = lines.level_that_holds(bound.percent()).min(level);
     let keeps_level = kept >= PressureLevel::High || is_quiet && kept > PressureLevel::Normal;
     let is_worth_it = unused_bytes >= bound.limit_bytes / WORTH_PURGING_SHARE;
-    let call_hooks = lines.level(in_use(config, &bound, usage).percent()) > PressureLevel::Normal
+    let call_hooks = lines.level(in_use(&bound, usage).percent()) > PressureLevel::Normal
         // First what nobody uses.
         || keeps_level && !is_worth_it;
     let is_close = bound.percent() > lines.purge_percent();
@@ -65,21 +63,9 @@ pub(super) fn by_itself(
     })
 }
 
-/// `bound` without what the allocator holds and nobody uses: unused pages, and up to the High line free places on pages in use. Some of
-/// it may not be in memory at all, or of no use for what is allocated next. Then this is too low, usage rises, and pages count.
-pub(super) fn in_use(config: &Config, bound: &Bound, usage: &Usage) -> Bound {
-    let pages = pages_in_use(bound, usage);
-    let is_high = config.lines.level(bound.percent()) >= PressureLevel::High;
-    let free_bytes = usage.heap.filter(|_| !is_high).map_or(0, |heap| {
-        heap.active_bytes.saturating_sub(heap.allocated_bytes)
-    });
-    Bound {
-        used_bytes: pages.used_bytes.saturating_sub(free_bytes),
-        ..pages
-    }
-}
-
-fn pages_in_use(bound: &Bound, usage: &Usage) -> Bound {
+/// `bound` without the pages that the allocator holds and nobody uses. Some of them may not be in memory at all, then this is too low:
+/// until the next purge, which leaves none.
+pub(super) fn in_use(bound: &Bound, usage: &Usage) -> Bound {
     let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
     Bound {
         used_bytes: bound.used_bytes.saturating_sub(unused_bytes),
@@ -88,15 +74,11 @@ fn pages_in_use(bound: &Bound, usage: &Usage) -> Bound {
 }
 
 /// Bytes to ask hooks for; `u64::MAX` for all that can be spared.
-pub(super) fn target_bytes(config: &Config, order: Order, usage: &Usage) -> u64 {
-    match (order.reason, &usage.binding) {
+pub(super) fn target_bytes(config: &Config, reason: CleanupReason, usage: &Usage) -> u64 {
+    match (reason, &usage.binding) {
         (CleanupReason::Forced, _) | (_, None) => u64::MAX,
         (_, Some(bound)) => {
-            let in_use = if order.purge {
-                pages_in_use(bound, usage)
-            } else {
-                in_use(config, bound, usage)
-            };
+            let in_use = in_use(bound, usage);
             let aim_bytes = config.lines.aim_bytes(bound);
             aim_bytes.map_or(0, |aim_bytes| in_use.used_bytes.saturating_sub(aim_bytes))
         }
@@ -146,14 +128,6 @@ mod tests {
         assert_eq!(order, None);
     }
 
-    /// With so many bytes in unused pages and in free places.
-    fn with_free(used: u64, unused: u64, free: u64) -> Usage {
-        let mut usage = with_unused(usage(used, Some(1000)), unused);
-        let heap = usage.heap.as_mut().unwrap();
-        heap.allocated_bytes = heap.active_bytes.saturating_sub(free);
-        usage
-    }
-
     #[test]
     fn hooks_are_asked_by_what_is_in_use_and_pages_go_back_near_the_high_line_or_when_it_is_quiet()
     {
@@ -162,66 +136,52 @@ mod tests {
             by_itself(&config, usage, PressureLevel::Elevated, quiet)
                 .map(|order| (order.call_hooks, order.purge))
         };
-        // used, unused, free, at work, when it is quiet
+        // used, unused, at work, when it is quiet
         let table = [
-            (700, 0, 0, None, Some((true, true))),
-            (701, 0, 0, Some((true, false)), Some((true, true))),
-            (740, 40, 0, None, Some((false, true))),
-            (740, 39, 0, Some((true, false)), Some((true, true))),
-            (740, 0, 40, None, Some((true, true))),
-            (740, 20, 20, None, Some((false, true))),
-            (751, 100, 0, Some((false, true)), Some((false, true))),
-            (751, 0, 100, None, Some((true, true))),
-            (751, 10, 100, Some((false, true)), Some((false, true))),
-            (751, 0, 0, Some((true, true)), Some((true, true))),
-            // From High on free places are no room.
-            (801, 0, 200, Some((true, true)), Some((true, true))),
-            (801, 110, 0, Some((false, true)), Some((false, true))),
-            (656, 100, 0, None, None),
-            (657, 9, 0, None, Some((true, true))),
-            (657, 10, 0, None, Some((false, true))),
-            (900, 5000, 0, Some((false, true)), Some((false, true))),
+            (700, 0, None, Some((true, true))),
+            (701, 0, Some((true, false)), Some((true, true))),
+            (740, 40, None, Some((false, true))),
+            (740, 39, Some((true, false)), Some((true, true))),
+            (751, 100, Some((false, true)), Some((false, true))),
+            (751, 0, Some((true, true)), Some((true, true))),
+            (801, 0, Some((true, true)), Some((true, true))),
+            (801, 110, Some((false, true)), Some((false, true))),
+            (656, 100, None, None),
+            (657, 9, None, Some((true, true))),
+            (657, 10, None, Some((false, true))),
+            (900, 5000, Some((false, true)), Some((false, true))),
         ];
-        for (used, unused, free, at_work, when_quiet) in table {
-            let usage = with_free(used, unused, free);
-            assert_eq!(order(&usage, false), at_work, "{used} {unused} {free}");
-            assert_eq!(order(&usage, true), when_quiet, "{used} {unused} {free}");
+        for (used, unused, at_work, when_quiet) in table {
+            let usage = with_unused(usage(used, Some(1000)), unused);
+            assert_eq!(order(&usage, false), at_work, "{used} {unused}");
+            assert_eq!(order(&usage, true), when_quiet, "{used} {unused}");
         }
         // Where work is refused nobody waits for a quiet moment.
         let high = |used| {
             by_itself(
                 &config,
-                &with_free(used, 0, 200),
+                &with_unused(usage(used, Some(1000)), 60),
                 PressureLevel::High,
                 false,
             )
         };
-        assert!(high(751).is_some_and(|order| order.call_hooks && order.purge));
+        assert!(high(751).is_some());
         assert_eq!(high(749), None);
     }
 
     #[test]
     fn forced_asks_for_all_and_pressure_for_what_leads_to_the_level_below() {
         let config = Config::DEFAULT;
-        let target = |reason, purge, usage: &Usage| {
-            let order = Order {
-                reason,
-                call_hooks: true,
-                purge,
-            };
-            target_bytes(&config, order, usage)
-        };
-        let limited = |rss| usage(rss, Some(1000));
-        assert_eq!(target(Forced, true, &limited(801)), u64::MAX);
-        assert_eq!(target(Growth, true, &usage(801, None)), u64::MAX);
-        assert_eq!(target(Pressure, true, &limited(801)), 81);
-        assert_eq!(target(AbovePercent, true, &limited(710)), 80);
-        assert_eq!(target(Growth, true, &limited(500)), 0);
+        let target = |reason, rss, limit| target_bytes(&config, reason, &usage(rss, limit));
+        assert_eq!(target(Forced, 801, Some(1000)), u64::MAX);
+        assert_eq!(target(Growth, 801, None), u64::MAX);
+        assert_eq!(target(Pressure, 801, Some(1000)), 81);
+        assert_eq!(target(AbovePercent, 710, Some(1000)), 80);
+        assert_eq!(target(Growth, 500, Some(1000)), 0);
         // Where Elevated still holds its end is the aim.
-        assert_eq!(target(Pressure, true, &limited(660)), 30);
-        let usage = with_free(770, 20, 50);
-        assert_eq!(target(Pressure, true, &usage), 120);
-        assert_eq!(target(Pressure, false, &usage), 70);
-        assert_eq!(target(Pressure, false, &with_free(740, 100, 50)), 0);
+        assert_eq!(target(Pressure, 660, Some(1000)), 30);
+        let with_unused = |unused| with_unused(usage(770, Some(1000)), unused);
+        assert_eq!(target_bytes(&config, Pressure, &with_unused(20)), 120);
+        assert_eq!(target_bytes(&config, Pressure, &with_unused(200)), 0);
     }
 }

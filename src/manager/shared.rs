@@ -253,8 +253,8 @@ impl Host for Shared {
         self.look()
     }
 
-    fn target_bytes(&self, order: Order, usage: &Usage) -> u64 {
-        need::target_bytes(&self.config, order, usage)
+    fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
+        need::target_bytes(&self.config, reason, usage)
     }
 
     fn supervise(&self) {
