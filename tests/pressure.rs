@@ -58,7 +58,7 @@ fn falls() {
     wait_until("normal", || manager().pressure() == PressureLevel::Normal);
 }
 
-/// Up and down again.
+/// Up and down again, for nobody in particular: who is slow may miss both.
 fn moves() {
     drop(rises());
     falls();
@@ -90,10 +90,21 @@ impl Told {
         }
     }
 
+    /// Up and down again, and neither is missed.
+    #[track_caller]
+    fn moves(&mut self) {
+        let held = rises();
+        self.high();
+        drop(held);
+        self.normal();
+    }
+
+    #[track_caller]
     fn high(&mut self) {
         self.until(|level| level >= PressureLevel::High);
     }
 
+    #[track_caller]
     fn normal(&mut self) {
         self.until(|level| level == PressureLevel::Normal);
     }
@@ -174,9 +185,7 @@ fn who_was_busy_is_told_the_sum_and_nothing_that_is_over() {
     drop(go);
     told.normal();
     // It was told Normal once, and nothing after that.
-    moves();
-    told.high();
-    told.normal();
+    told.moves();
 }
 
 #[test]
@@ -194,8 +203,9 @@ fn a_subscriber_may_clean_up_and_end_its_own_subscription() {
         }
     });
     *own.lock().unwrap() = Some(subscription);
-    moves();
+    let held = rises();
     let outcome = outcomes.recv_timeout(PATIENCE).unwrap();
+    drop(held);
     assert_eq!(outcome, CleanupOutcome::Cleaned);
     // Its thread ends, and with it the callback.
     let over = outcomes.recv_timeout(PATIENCE).unwrap_err();
@@ -220,9 +230,10 @@ fn a_future_sees_the_next_change_without_a_runtime_and_in_one() {
         .build()
         .unwrap();
     let mut changes = manager().pressure_changed();
+    let seen_high = Arc::new(AtomicBool::new(false));
+    let sees_high = Arc::clone(&seen_high);
     let listening = runtime.spawn(async move {
         let (mut level, mut idle) = (PressureLevel::Normal, 0u64);
-        let mut was_high = false;
         loop {
             // What else it does comes between, and costs no change.
             tokio::select! {
@@ -233,13 +244,16 @@ fn a_future_sees_the_next_change_without_a_runtime_and_in_one() {
                 }
                 () = tokio::time::sleep(Duration::from_millis(1)) => idle += 1,
             }
-            was_high |= level >= PressureLevel::High;
-            if was_high && level == PressureLevel::Normal {
+            if level >= PressureLevel::High {
+                sees_high.store(true, Ordering::SeqCst);
+            } else if level == PressureLevel::Normal && sees_high.load(Ordering::SeqCst) {
                 return idle;
             }
         }
     });
-    moves();
+    let held = rises();
+    wait_until("the task sees it", || seen_high.load(Ordering::SeqCst));
+    drop(held);
     assert!(runtime.block_on(listening).unwrap() > 0);
 }
 
@@ -405,9 +419,7 @@ fn a_child_keeps_the_subscriptions_and_hears_of_its_own_pressure() {
         drop(subscription.take());
         let (call, mut told) = passes_on();
         let _own = manager().on_pressure(call);
-        moves();
-        told.high();
-        told.normal();
+        told.moves();
         i32::from(in_child.load(Ordering::SeqCst) != 1) * 3
     });
     assert_eq!(status, 0);
