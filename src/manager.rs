@@ -7,8 +7,14 @@ mod environment;
 mod event;
 mod findings;
 mod global;
+mod notices;
 mod shared;
 mod stats;
+#[cfg(target_os = "linux")]
+mod watcher;
+#[cfg(not(target_os = "linux"))]
+#[path = "manager/no_watcher.rs"]
+mod watcher;
 mod worker;
 
 use std::fmt;
@@ -19,6 +25,7 @@ pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
+pub use notices::NoticeStats;
 pub use stats::ManagerStats;
 
 use crate::bytes::ByteSize;

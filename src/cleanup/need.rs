@@ -20,10 +20,14 @@ impl Lines {
             .is_some_and(|percent| percent > self.max_memory_percent)
     }
 
+    /// What may be used of `bound` up to the High line.
+    pub(crate) fn line_bytes(&self, bound: &Bound) -> u64 {
+        (bound.limit_bytes as f64 * self.max_memory_percent / 100.0) as u64
+    }
+
     /// Bytes that `bound` is below the High line.
     pub(crate) fn left_bytes(&self, bound: &Bound) -> u64 {
-        let line_bytes = (bound.limit_bytes as f64 * self.max_memory_percent / 100.0) as u64;
-        line_bytes.saturating_sub(bound.used_bytes)
+        self.line_bytes(bound).saturating_sub(bound.used_bytes)
     }
 
     /// Bytes from `bound` down to the point a cleanup aims at.

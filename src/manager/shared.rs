@@ -9,6 +9,8 @@ use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Host, Order, Registry, Runner, need,
 };
 use crate::manager::config::Config;
+use crate::manager::notices::Notices;
+use crate::manager::watcher::{Plan, Watcher};
 use crate::manager::worker;
 use crate::meter::{self, Bell, ring};
 use crate::pressure::{CurrentLevel, PressureLevel};
@@ -39,6 +41,7 @@ pub(super) struct Shared {
 /// The threads of one process; a forked child starts its own.
 pub(super) struct Threads {
     pub(super) runner: Arc<Runner>,
+    pub(super) watcher: Arc<Watcher>,
     worker: Mutex<Option<JoinHandle<()>>>,
     has_worker: AtomicBool,
 }
@@ -46,8 +49,11 @@ pub(super) struct Threads {
 impl Threads {
     fn new(shared: &Weak<Shared>, registry: &Arc<Registry>, config: &Config) -> Self {
         let host: Weak<dyn Host> = shared.clone();
+        let rung = shared.clone();
+        let ring = move || rung.upgrade().map(|shared| shared.bell.ring(ring::NOTICE));
         Threads {
             runner: Runner::new(host, Arc::clone(registry), config.cleanup_deadline),
+            watcher: Watcher::new(move || ring().is_some()),
             worker: Mutex::new(None),
             has_worker: AtomicBool::new(false),
         }
@@ -153,6 +159,21 @@ impl Shared {
         }
     }
 
+    /// Worker only: listens to whatever tells earlier than the next tick, as of `usage`.
+    pub(super) fn watch(&self, usage: &Usage) {
+        let line_bytes = usage
+            .binding
+            .map_or(0, |bound| self.config.lines.line_bytes(&bound));
+        let plan = Plan::new(self.gauge(), usage.binding, line_bytes);
+        self.threads().watcher.configure(plan);
+    }
+
+    /// What was told earlier than the ticks.
+    #[allow(dead_code, reason = "for what classifies")]
+    pub(super) fn notices(&self) -> &Notices {
+        self.threads().watcher.notices()
+    }
+
     /// Why a cleanup is needed now, if it is.
     pub(super) fn need(&self, usage: &Usage) -> Option<CleanupReason> {
         let last_rss_bytes = self.last_rss_bytes.load(Ordering::Relaxed);
@@ -204,6 +225,7 @@ impl Shared {
         if let Some(worker) = worker.filter(|w| w.thread().id() != std::thread::current().id()) {
             let _ = worker.join();
         }
+        threads.watcher.stop();
         threads.runner.stop();
     }
 }

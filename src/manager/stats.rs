@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
+use crate::manager::notices::NoticeStats;
 use crate::manager::shared::Shared;
 use crate::meter;
 use crate::pressure::PressureLevel;
@@ -34,6 +35,8 @@ pub struct ManagerStats {
     /// How often the heap grew up to where the High line might be reached, and the worker took a reading. Of the process: 0 for a
     /// manager that is not installed.
     pub heap_line_passed_total: u64,
+    /// What was told earlier than the ticks, and who tells.
+    pub notices: NoticeStats,
     /// Cleanups that ran.
     pub cleanups_total: u64,
     /// The last one.
@@ -65,6 +68,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         } else {
             0
         },
+        notices: shared.threads().watcher.stats(),
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
         last_cleanup: match &*shared.last_cleanup.load() {
             Some((_, report)) => Some(CleanupReport::clone(report)),

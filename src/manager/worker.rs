@@ -89,8 +89,8 @@ impl<'a> Worker<'a> {
                 self.next_warning = now + WARNING_SPACING;
                 self.tell_crossings();
             }
-            if bits & ring::HEAP_LINE != 0 {
-                // The heap has grown up to its line: a fresh reading decides, at once.
+            if bits & (ring::HEAP_LINE | ring::NOTICE) != 0 {
+                // The heap has grown up to its line, or something was told: a fresh reading decides, at once.
                 self.take_reading();
                 if self.check_wanted {
                     self.check(now);
@@ -110,6 +110,7 @@ impl<'a> Worker<'a> {
         let usage = self.shared.look();
         self.check_wanted |= self.shared.config.lines.is_high(&usage);
         self.shared.arm_heap_line(&usage);
+        self.shared.watch(&usage);
         self.tell_level(&usage);
     }
 

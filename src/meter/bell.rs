@@ -19,6 +19,8 @@ pub(crate) mod ring {
     pub(crate) const STOP: u32 = 1 << 4;
     /// The heap passed its line: look whether usage did.
     pub(crate) const HEAP_LINE: u32 = 1 << 5;
+    /// The kernel, or systemd, says that something happened to memory: look.
+    pub(crate) const NOTICE: u32 = 1 << 6;
 }
 
 /// A word that a worker sleeps on. Whoever sets a bit that was not set wakes it; all others pass by.
