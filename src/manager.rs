@@ -41,7 +41,8 @@ use shared::Shared;
 /// Knows how much memory the process uses and out of how much, and gives memory back.
 ///
 /// Most programs use the one of the process, [`get_memory_manager`]. A manager has two threads, `plimsoll-worker` (takes
-/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges). Dropping a manager that is not installed
+/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges), and a third, `plimsoll-watch`, where the
+/// kernel or systemd tells earlier than the next reading. Dropping a manager that is not installed
 /// ends them; a runner that is inside a hook at that moment ends by itself when the hook returns.
 ///
 /// ```

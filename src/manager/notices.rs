@@ -16,7 +16,7 @@ use crate::sys::clock;
 #[non_exhaustive]
 pub struct NoticeStats {
     /// What tells now: `memory.events` and `memory.pressure` of a cgroup of version 2, `charge line` of one of version 1, and
-    /// `MEMORY_PRESSURE_WATCH`. Why one does not is a finding.
+    /// `MEMORY_PRESSURE_WATCH`; `memory.pressure (read)` where its counter is read with every tick instead. Why one does not is a finding.
     pub sources: Vec<&'static str>,
     /// How often a limit of the cgroup was touched (`memory.events`).
     pub limit_events_total: u64,

@@ -18,6 +18,9 @@ mod stall;
 mod wait;
 mod watch_request;
 
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::BorrowedFd;
 
 pub(crate) use rustix::event::PollFlags;
@@ -25,7 +28,7 @@ pub(crate) use rustix::event::PollFlags;
 pub(crate) use self::charge_line::ChargeLine;
 pub(crate) use self::memory_events::MemoryEvents;
 pub(crate) use self::problem::{NoticeProblem, NoticeSource};
-pub(crate) use self::stall::StallTrigger;
+pub(crate) use self::stall::{StallCounter, StallTrigger};
 pub(crate) use self::wait::{Wake, wait};
 pub(crate) use self::watch_request::WatchRequest;
 

@@ -33,8 +33,8 @@ fn unavailable(problem: &NoticeProblem) -> Finding {
         NoticeSource::StallTrigger => (
             "psi-unavailable",
             Severity::Info,
-            "that tasks wait for memory is not told; let the service write to memory.pressure of its cgroup, or have systemd \
-             set MemoryPressureWatch=",
+            "the kernel does not tell that tasks wait for memory; where its counter can be read it is, every 2 s. To be told, \
+             let the service write to memory.pressure of its cgroup, or have systemd set MemoryPressureWatch=",
         ),
         NoticeSource::ChargeLine => (
             "v1-threshold-unavailable",

@@ -307,3 +307,35 @@ fn without_a_worker_the_thread_ends() {
     let thread = scene.watcher.thread.lock().take().unwrap();
     thread.handle.join().unwrap();
 }
+
+#[test]
+fn where_no_trigger_can_be_had_the_counter_is_read() {
+    let scene = Scene::new();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |total_us: u64| {
+        let text = format!("some avg10=0.00 avg60=0.00 avg300=0.00 total={total_us}\n");
+        std::fs::write(dir.path().join("memory.pressure"), text).unwrap();
+    };
+    write(7_000_000);
+    let start = Instant::now();
+    let trigger = || Wanted::StallTrigger(dir.path().to_owned());
+    scene
+        .watcher
+        .seat(1, trigger(), Some(Err(some_problem())), start);
+    assert_eq!(scene.watcher.stats().sources, ["memory.pressure (read)"]);
+    let stalls_after = |seconds| {
+        scene
+            .watcher
+            .count_stalls(start + Duration::from_secs(seconds));
+        scene.watcher.stats().stalls_total
+    };
+    write(7_200_000);
+    assert_eq!(stalls_after(1), 0);
+    assert_eq!(stalls_after(2), 1);
+    assert_eq!(stalls_after(4), 1);
+    // The cgroup was left: what its counter says counts no more.
+    std::fs::write(dir.path().join("memory.pressure"), "").unwrap();
+    assert_eq!(stalls_after(6), 1);
+    assert!(scene.watcher.stats().sources.is_empty());
+    assert!(scene.watcher.thread.lock().is_none());
+}

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -9,6 +10,48 @@ use super::problem::Reason;
 use super::{Notice, NoticeProblem, NoticeSource, PollFlags, Told};
 use crate::reading::held::HeldFile;
 use crate::reading::psi::{self, Trigger, Who};
+
+/// Without a trigger, the counter itself: who may not write to the file, as in most containers, may still read it.
+pub(crate) struct StallCounter {
+    file: HeldFile,
+    rate: Rate,
+}
+
+/// Waiting per time, held against what the trigger would have been.
+struct Rate {
+    last_us: u64,
+    at: Instant,
+}
+
+impl StallCounter {
+    /// The counter of the cgroup in `dir`.
+    pub(crate) fn open(dir: &Path, now: Instant) -> Option<StallCounter> {
+        let file = HeldFile::open(&dir.join("memory.pressure")).ok()?;
+        let last_us = total_us(&file, Trigger::OWN.who).ok()?;
+        let rate = Rate { last_us, at: now };
+        Some(StallCounter { file, rate })
+    }
+
+    /// Whether tasks have waited for long since the last time that this said yes or no, a window ago or more. `None` once the
+    /// counter is gone.
+    pub(crate) fn is_stalled(&mut self, now: Instant) -> Option<bool> {
+        let total_us = total_us(&self.file, Trigger::OWN.who).ok()?;
+        Some(self.rate.is_high(total_us, now))
+    }
+}
+
+impl Rate {
+    fn is_high(&mut self, total_us: u64, now: Instant) -> bool {
+        let elapsed_us = now.saturating_duration_since(self.at).as_micros();
+        if elapsed_us < u128::from(Trigger::OWN.window_us) {
+            return false;
+        }
+        let rise_us = total_us.saturating_sub(self.last_us);
+        (self.last_us, self.at) = (total_us, now);
+        u128::from(rise_us) * u128::from(Trigger::OWN.window_us)
+            >= u128::from(Trigger::OWN.stall_us) * elapsed_us
+    }
+}
 
 /// Room for two lines of the kernel's, the numbers as long as they can be.
 const TEXT_BYTES: usize = 256;
@@ -161,6 +204,30 @@ mod tests {
         ];
         for (total_us, is_true) in cases {
             assert_eq!(waited.is_true(total_us), is_true, "{total_us}");
+        }
+    }
+
+    #[test]
+    fn a_counter_is_held_against_the_time_it_took() {
+        use std::time::Duration;
+        let start = Instant::now();
+        let mut rate = Rate {
+            last_us: 1_000_000,
+            at: start,
+        };
+        let cases = [
+            // Too early to say; it counts later.
+            (1_999, 1_100_000, false),
+            (2_000, 1_150_000, true),
+            (4_000, 1_299_999, false),
+            // Ten seconds: 750 ms are as much as 150 ms in two.
+            (14_000, 2_049_998, false),
+            (24_000, 2_799_998, true),
+            (26_000, 0, false),
+        ];
+        for (ms, total_us, is_high) in cases {
+            let now = start + Duration::from_millis(ms);
+            assert_eq!(rate.is_high(total_us, now), is_high, "after {ms} ms");
         }
     }
 }
