@@ -45,6 +45,7 @@ pub(super) struct Notices {
     stalled_at_ms: AtomicU64,
 }
 
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing tells"))]
 impl Notices {
     /// Whether tasks were reported to wait for memory in the last `time`.
     #[allow(dead_code, reason = "for what classifies")]

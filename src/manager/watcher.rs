@@ -5,7 +5,7 @@
 //! ```
 //!
 //! There is no thread as long as there is nothing to listen to. It runs no code of others, and what tells all the time costs
-//! it ten rounds a second at first and one later.
+//! it ten rounds a second at first and one later, and keeps nobody else from being heard.
 
 mod findings;
 mod pace;

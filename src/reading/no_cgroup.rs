@@ -53,18 +53,6 @@ impl Level {
     pub(crate) fn ancestor(&self) -> u8 {
         match *self {}
     }
-
-    pub(crate) fn charged_dir(&self) -> Option<&Path> {
-        match *self {}
-    }
-
-    pub(crate) fn is_v2(&self) -> bool {
-        match *self {}
-    }
-
-    pub(crate) fn reclaimable_bytes(&self) -> Option<u64> {
-        match *self {}
-    }
 }
 
 impl LevelReading {

@@ -26,6 +26,7 @@ pub(crate) struct LimitSetting {
 }
 
 /// Where a cgroup is, and what of its charge does not count as used.
+#[cfg(target_os = "linux")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CgroupPlace {
     pub(crate) dir: PathBuf,
@@ -165,6 +166,7 @@ impl Gauge {
     }
 
     /// Where the cgroup `ancestor` levels up is, if memory is charged to it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn cgroup_place(&self, ancestor: u8) -> Option<CgroupPlace> {
         let state = self.state.read();
         let mut levels = state.cgroup.levels().iter();

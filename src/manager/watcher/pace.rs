@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// After an event nothing is listened to for this long: more than ten readings a second tell nothing new.
+/// After an event its source is not listened to for this long: more than ten readings a second tell nothing new.
 pub(super) const SPACING: Duration = Duration::from_millis(100);
 /// And what tells all the time is not listened to for this long.
 const LONG_SPACING: Duration = Duration::from_secs(1);

@@ -26,19 +26,16 @@ impl Seated {
 /// Until the watcher is stopped, or the worker is gone.
 pub(super) fn run(watcher: &Watcher, wake: &Wake) {
     let mut seated: [Option<Seated>; SEATS] = Default::default();
-    // Until then nobody is listened to.
-    let mut rested = Instant::now();
     while watcher.take_changes(&mut seated) {
         let now = Instant::now();
-        let next = |seated: &Seated| seated.pace.next().max(rested);
         let (due, later): (Vec<_>, Vec<_>) = seated
             .iter()
             .enumerate()
             .filter_map(|(at, seated)| Some((at, seated.as_ref()?)))
-            .partition(|(_, seated)| next(seated) <= now);
+            .partition(|(_, seated)| seated.pace.next() <= now);
         let timeout = later
             .iter()
-            .map(|(_, seated)| next(seated).saturating_duration_since(now))
+            .map(|(_, seated)| seated.pace.next().saturating_duration_since(now))
             .min();
         let notices: Vec<&dyn Notice> = due.iter().map(|(_, seated)| &*seated.notice).collect();
         let Ok(ready) = wait(wake, &notices, timeout) else {
@@ -54,7 +51,6 @@ pub(super) fn run(watcher: &Watcher, wake: &Wake) {
             let (false, Some(Seated { notice, pace })) = (ready.is_empty(), &mut seated[at]) else {
                 continue;
             };
-            rested = now + SPACING;
             let was_constant = pace.is_constant();
             pace.fired(now);
             if was_constant || pace.is_constant() {

@@ -54,6 +54,7 @@ mod tests {
             ("Zg=", None),
             ("Zg===", None),
             ("Z===", None),
+            ("A===", None),
             ("====", None),
             ("Zh==", None),
             ("Zm9=", None),

@@ -44,6 +44,10 @@ fn the_line_of_a_removed_cgroup_says_so_once_it_is_asked() {
     assert_eq!(flags, PollFlags::IN);
     let problem = line.answer(flags).unwrap_err().to_string();
     assert!(problem.contains("memory.usage_in_bytes"), "{problem}");
+    // What was told was taken.
+    let wake = Wake::new().unwrap();
+    let ready = wait(&wake, &[&line], Some(Duration::ZERO)).unwrap();
+    assert_eq!(ready, [PollFlags::empty()]);
 }
 
 #[test]
