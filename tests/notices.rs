@@ -255,6 +255,32 @@ fn a_fifo_tells_whoever_writes_to_it_and_as_often_as_one_does() {
 }
 
 #[test]
+fn whatever_is_told_is_looked_at_before_the_next_tick() {
+    const TEST: &str = "whatever_is_told_is_looked_at_before_the_next_tick";
+    const REPORTS: u64 = 20;
+    if is_child() {
+        wait_for_sources(&[WATCH]);
+        let mut fifo = open_to_write(&told(WATCH));
+        let (mut looks, mut age_ms) = (0, 0);
+        for n in 1..=REPORTS {
+            fifo.write_all(b"x").unwrap();
+            wait_until("a stall", || {
+                // Slow facts that grow younger were taken anew.
+                let now_ms = get_memory_manager().usage().slow_facts_age_ms;
+                looks += u64::from(now_ms < age_ms);
+                age_ms = now_ms;
+                notices().stalls_total == n
+            });
+        }
+        // They take two seconds and more; by itself the worker looks four times in two.
+        assert!(looks >= REPORTS / 2, "{looks} looks for {REPORTS} reports");
+        return;
+    }
+    let fifo = Fifo::new();
+    assert_success(&child(TEST).env(WATCH, &fifo.path).output().unwrap());
+}
+
+#[test]
 fn a_fifo_that_is_written_to_all_the_time_costs_a_round_now_and_then() {
     const TEST: &str = "a_fifo_that_is_written_to_all_the_time_costs_a_round_now_and_then";
     if is_child() {
