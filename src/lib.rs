@@ -26,7 +26,7 @@ pub use cleanup::{
 pub use explain::{Finding, Severity};
 pub use manager::{
     BuildError, ENVIRONMENT, EnvironmentVariable, InstallError, ManagerStats, MemoryManager,
-    MemoryManagerBuilder, WithMemoryLimit, get_memory_manager,
+    MemoryManagerBuilder, NoticeStats, WithMemoryLimit, get_memory_manager,
 };
 pub use meter::{BrakeStats, thread_idle};
 pub use plimsoll_macros::{memory_limit, periodic_cleanup};

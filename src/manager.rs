@@ -9,8 +9,14 @@ mod findings;
 mod global;
 mod lines;
 mod need;
+mod notices;
 mod shared;
 mod stats;
+#[cfg(target_os = "linux")]
+mod watcher;
+#[cfg(not(target_os = "linux"))]
+#[path = "manager/no_watcher.rs"]
+mod watcher;
 mod worker;
 
 use std::fmt;
@@ -21,6 +27,7 @@ pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
+pub use notices::NoticeStats;
 pub use stats::ManagerStats;
 
 use crate::bytes::ByteSize;
@@ -39,7 +46,8 @@ use shared::Shared;
 /// Knows how much memory the process uses and out of how much, and gives memory back.
 ///
 /// Most programs use the one of the process, [`get_memory_manager`]. A manager has two threads, `plimsoll-worker` (takes
-/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges). Dropping a manager that is not installed
+/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges), and a third, `plimsoll-watch`, where the
+/// kernel or systemd tells earlier than the next reading. Dropping a manager that is not installed
 /// ends them; a runner that is inside a hook at that moment ends by itself when the hook returns.
 ///
 /// ```

@@ -9,4 +9,8 @@ pub(crate) mod heap;
 #[cfg(target_os = "linux")]
 mod held;
 pub(crate) mod host;
+#[cfg(target_os = "linux")]
+pub(crate) mod notice;
 pub(crate) mod process;
+#[cfg(target_os = "linux")]
+mod psi;

@@ -17,6 +17,7 @@ pub(super) fn collect(shared: &Shared) -> Vec<Finding> {
     findings.extend(readings(shared));
     findings.extend(hooks(shared));
     findings.extend(threads(shared));
+    findings.extend(shared.threads().watcher.findings());
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

@@ -9,6 +9,8 @@ use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
 };
 use crate::manager::config::Config;
+use crate::manager::notices::Notices;
+use crate::manager::watcher::{Plan, Watcher};
 use crate::manager::{lines, need, worker};
 use crate::meter::{self, Bell, ring};
 use crate::pressure::{PressureLevel, Subscribers, Watch};
@@ -48,6 +50,7 @@ const NEVER: u64 = u64::MAX;
 /// The threads of one process; a forked child starts its own.
 pub(super) struct Threads {
     pub(super) runner: Arc<Runner>,
+    pub(super) watcher: Arc<Watcher>,
     worker: Mutex<Option<JoinHandle<()>>>,
     has_worker: AtomicBool,
 }
@@ -55,8 +58,11 @@ pub(super) struct Threads {
 impl Threads {
     fn new(shared: &Weak<Shared>, registry: &Arc<Registry>, config: &Config) -> Self {
         let host: Weak<dyn Host> = shared.clone();
+        let rung = shared.clone();
+        let ring = move || rung.upgrade().map(|shared| shared.bell.ring(ring::LOOK));
         Threads {
             runner: Runner::new(host, Arc::clone(registry), config.cleanup_deadline),
+            watcher: Watcher::new(move || ring().is_some()),
             worker: Mutex::new(None),
             has_worker: AtomicBool::new(false),
         }
@@ -175,6 +181,21 @@ impl Shared {
         Some(self.time_to_limit_ms.load(Ordering::Relaxed)).filter(|&ms| ms != NEVER)
     }
 
+    /// Worker only: listens to whatever tells earlier than the next tick, as of `usage`.
+    pub(super) fn listen(&self, usage: &Usage) {
+        let line_bytes = usage.binding.map_or(0, |bound| {
+            let lines = &self.config.lines;
+            lines.begin_bytes(&bound, PressureLevel::Elevated)
+        });
+        let plan = Plan::new(self.gauge(), usage.binding, line_bytes);
+        self.threads().watcher.configure(plan);
+    }
+
+    /// What was told earlier than the ticks.
+    pub(super) fn notices(&self) -> &Notices {
+        self.threads().watcher.notices()
+    }
+
     /// Why a cleanup that somebody asked for is needed now, if it is.
     pub(super) fn need(&self, usage: &Usage) -> Option<CleanupReason> {
         let last_rss_bytes = self.last_rss_bytes.load(Ordering::Relaxed);
@@ -229,6 +250,7 @@ impl Shared {
         if let Some(worker) = worker.filter(|w| w.thread().id() != std::thread::current().id()) {
             let _ = worker.join();
         }
+        threads.watcher.stop();
         threads.runner.stop();
     }
 }

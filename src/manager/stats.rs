@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
+use crate::manager::notices::NoticeStats;
 use crate::manager::shared::Shared;
 use crate::meter::{self, BrakeStats};
 use crate::pressure::PressureLevel;
@@ -44,6 +45,8 @@ pub struct ManagerStats {
     /// How often the heap grew up to where the next line might be reached, and the worker took a reading. Of the process: 0 for a
     /// manager that is not installed.
     pub heap_line_passed_total: u64,
+    /// What was told earlier than the ticks, and who tells.
+    pub notices: NoticeStats,
     /// Cleanups that ran.
     pub cleanups_total: u64,
     /// The last one.
@@ -85,6 +88,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         } else {
             0
         },
+        notices: shared.threads().watcher.stats(),
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
         last_cleanup: shared.last_cleanup.load().as_deref().cloned(),
         hooks: shared

@@ -20,6 +20,10 @@ use crate::usage::Usage;
 const LOOK_SPACING: Duration = Duration::from_millis(2);
 /// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
+/// For so long a report that tasks wait for memory speaks for itself: the kernel looks at windows of two seconds.
+const STALL_HOLDS: Duration = Duration::from_secs(2);
+/// Without a cleanup for so long it is quiet.
+const QUIET_AFTER: Duration = Duration::from_millis(100);
 /// Pressure that has lasted for so long is no peak any more.
 const SUSTAINED: Duration = Duration::from_secs(5);
 /// At most one warning per site in this time.
@@ -47,8 +51,9 @@ struct Worker<'a> {
     check_wanted: bool,
     crossings_wait: bool,
     crossing_wants_cleanup: bool,
-    /// As of the last tick.
+    /// As of the last look, and when it was seen to be another.
     cleanups_total: u64,
+    last_cleanup: Instant,
     /// Since when the level is above Normal.
     pressed_since: Option<Instant>,
     /// Pressure was told as a warning: its end is told as well.
@@ -78,6 +83,7 @@ impl<'a> Worker<'a> {
             crossings_wait: false,
             crossing_wants_cleanup: false,
             cleanups_total: 0,
+            last_cleanup: now,
             pressed_since: None,
             was_warned: false,
         }
@@ -106,9 +112,8 @@ impl<'a> Worker<'a> {
                 self.next_warning = now + WARNING_SPACING;
                 self.tell_crossings();
             }
-            let is_tick = now >= self.next_tick;
-            if is_tick || bits & ring::LOOK != 0 {
-                self.look(now, is_tick);
+            if bits & ring::LOOK != 0 || now >= self.next_tick {
+                self.look(now);
             }
             if self.wants_check() && now >= self.next_check {
                 self.check(now);
@@ -117,9 +122,11 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes everything anew, says which level that is, and starts a cleanup if one is needed.
-    fn look(&mut self, now: Instant, is_tick: bool) {
+    fn look(&mut self, now: Instant) {
         let usage = self.shared.look();
-        let change = self.classifier.observe(now, usage.binding, false);
+        self.shared.listen(&usage);
+        let stalled = self.shared.notices().stalled_within(STALL_HOLDS);
+        let change = self.classifier.observe(now, usage.binding, stalled);
         let level = self.classifier.level();
         self.shared
             .set_time_to_limit(self.classifier.time_to_limit());
@@ -129,7 +136,7 @@ impl<'a> Worker<'a> {
         }
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
-        let is_quiet = is_tick && self.is_quiet();
+        let is_quiet = self.is_quiet(now);
         if let Some(order) = need::by_itself(&self.shared.config, &usage, level, is_quiet)
             && self.may_clean_by_itself(now)
         {
@@ -137,8 +144,8 @@ impl<'a> Worker<'a> {
         }
         self.set_decay(now, level);
         let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
-            let lines = &self.shared.config.lines;
-            let left_bytes = lines.left_bytes(&bound, PressureLevel::Elevated);
+            let to_next_line = self.shared.config.lines.left_to_next_bytes(&bound);
+            let left_bytes = to_next_line.unwrap_or(bound.headroom_bytes());
             (bound.used_bytes, left_bytes)
         });
         let tick = self.pace.next(now, level, used_bytes, left_bytes);
@@ -150,10 +157,13 @@ impl<'a> Worker<'a> {
             .map_or(next_tick, |falls_at| falls_at.clamp(now, next_tick));
     }
 
-    /// Whether no cleanup has ended since this was asked last.
-    fn is_quiet(&mut self) -> bool {
+    /// Whether no cleanup has ended for a while.
+    fn is_quiet(&mut self, now: Instant) -> bool {
         let total = self.shared.cleanups_total.load(Ordering::Relaxed);
-        std::mem::replace(&mut self.cleanups_total, total) == total
+        if std::mem::replace(&mut self.cleanups_total, total) != total {
+            self.last_cleanup = now;
+        }
+        now.saturating_duration_since(self.last_cleanup) >= QUIET_AFTER
     }
 
     fn may_clean_by_itself(&self, now: Instant) -> bool {

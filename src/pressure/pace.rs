@@ -9,10 +9,13 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// The same from Elevated on, and right after the start.
 const UNDER_PRESSURE: Duration = Duration::from_millis(100);
 
-/// Ten looks a second under pressure, one at rest; in between as often as the speed of growth asks for.
+/// Where memory grows fast without telling; a look takes some 100 us.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// Ten looks a second under pressure, one at rest; more often where growth asks for it.
 ///
 /// Memory can grow without an event that tells: threads that end before they have allocated an interval's worth, pages that were
-/// allocated long ago, neighbours in the cgroup. So the next look comes before half of the way to the first line is gone.
+/// allocated long ago, neighbours in the cgroup. So the next look comes before half of the way to the next line is gone.
 #[derive(Debug)]
 pub(crate) struct Pace {
     last: Option<(Instant, u64)>,
@@ -27,7 +30,7 @@ impl Pace {
         }
     }
 
-    /// After a look that found `used_bytes`, `left_bytes` below the first line: how long until the next.
+    /// After a look that found `used_bytes`, `left_bytes` below the next line: how long until the next.
     pub(crate) fn next(
         &mut self,
         now: Instant,
@@ -37,17 +40,20 @@ impl Pace {
     ) -> Duration {
         let before = self.last.replace((now, used_bytes));
         // Not from one moment to ten times as long: a program that starts has not shown its speed yet.
-        let calm = (self.tick * 2).min(AT_REST);
-        let wanted = match before {
-            _ if level > PressureLevel::Normal => UNDER_PRESSURE,
+        let calm = if level > PressureLevel::Normal {
+            UNDER_PRESSURE
+        } else {
+            (self.tick * 2).clamp(UNDER_PRESSURE, AT_REST)
+        };
+        self.tick = match before {
             Some((then, used_then)) if used_bytes > used_then => {
                 let seconds = now.saturating_duration_since(then).as_secs_f64();
                 let share = left_bytes as f64 / 2.0 / (used_bytes - used_then) as f64;
-                Duration::try_from_secs_f64(seconds * share).unwrap_or(calm)
+                let half_way = Duration::try_from_secs_f64(seconds * share).unwrap_or(calm);
+                half_way.clamp(LEAST, calm)
             }
             _ => calm,
         };
-        self.tick = wanted.min(calm).max(UNDER_PRESSURE);
         self.tick
     }
 }
@@ -88,8 +94,12 @@ mod tests {
         assert_eq!(pace.next(now, Normal, 300, 400), 1000 * MS);
         assert_eq!(pace.next(now + 1000 * MS, Normal, 500, 200), 500 * MS);
         assert_eq!(pace.next(now + 1500 * MS, Normal, 600, 100), 250 * MS);
-        assert_eq!(pace.next(now + 1750 * MS, Normal, 690, 10), 100 * MS);
-        assert_eq!(pace.next(now + 1850 * MS, Normal, 600, 100), 200 * MS);
+        assert_eq!(
+            pace.next(now + 1750 * MS, Normal, 690, 10),
+            13_888_888 * Duration::from_nanos(1)
+        );
+        assert_eq!(pace.next(now + 1760 * MS, Elevated, 790, 10), LEAST);
+        assert_eq!(pace.next(now + 1770 * MS, Elevated, 790, 10), 100 * MS);
     }
 
     #[test]
@@ -97,8 +107,8 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new();
         for used in [1, 100, 1 << 60, 0, u64::MAX] {
-            assert!(pace.next(now, Normal, used, u64::MAX - used) >= UNDER_PRESSURE);
-            assert!(pace.next(now - MS, Normal, used / 2 + 1, 0) >= UNDER_PRESSURE);
+            assert!(pace.next(now, Normal, used, u64::MAX - used) >= LEAST);
+            assert!(pace.next(now - MS, Normal, used / 2 + 1, 0) >= LEAST);
         }
     }
 }

@@ -30,6 +30,7 @@ use std::{fs, io};
 pub(crate) use self::facts::{LimitFact, LimitFile};
 pub(crate) use self::level::Level;
 pub(crate) use self::problem::CgroupProblem;
+pub(super) use self::stat::{parse_bytes, value as keyed_value};
 
 use self::paths::Hierarchy;
 use self::problem::Reason;

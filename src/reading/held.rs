@@ -7,7 +7,7 @@
 //! opened it, also in a forked child, and a file of a removed cgroup answers `ENODEV` instead of its last number.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
@@ -29,6 +29,11 @@ impl HeldFile {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let descriptor = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
         Ok(HeldFile { descriptor })
+    }
+
+    /// To poll it, or to name it to the kernel.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
     /// Reads until the end of the file or of `buf`, and returns what was read. Never allocates.

@@ -25,6 +25,15 @@ pub(crate) struct LimitSetting {
     pub(crate) source: LimitSource,
 }
 
+/// Where a cgroup is, and what of its charge does not count as used.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CgroupPlace {
+    pub(crate) dir: PathBuf,
+    pub(crate) version: CgroupVersion,
+    pub(crate) reclaimable_bytes: Option<u64>,
+}
+
 /// The instruments of one process. Reading them takes a shared lock that is held exclusively only to swap new slow facts
 /// in; a forked child needs a gauge of its own.
 pub(crate) struct Gauge {
@@ -154,6 +163,23 @@ impl Gauge {
         levels
             .find(|level| level.ancestor() == ancestor)
             .map(|level| level.path().to_owned())
+    }
+
+    /// Where the cgroup `ancestor` levels up is, if memory is charged to it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cgroup_place(&self, ancestor: u8) -> Option<CgroupPlace> {
+        let state = self.state.read();
+        let mut levels = state.cgroup.levels().iter();
+        let level = levels.find(|level| level.ancestor() == ancestor)?;
+        Some(CgroupPlace {
+            dir: level.charged_dir()?.to_owned(),
+            version: if level.is_v2() {
+                CgroupVersion::V2
+            } else {
+                CgroupVersion::V1
+            },
+            reclaimable_bytes: level.reclaimable_bytes(),
+        })
     }
 
     /// What could not be read, in words.

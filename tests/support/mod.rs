@@ -7,6 +7,8 @@ pub mod cgroup;
 pub mod example;
 #[cfg(target_os = "linux")]
 pub mod fork;
+#[cfg(target_os = "linux")]
+pub mod notices;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! One cgroup on the way from the process's own up to the root, with its files held open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::facts::{AtomicBytes, LevelReading, LimitFact, LimitFile};
 use super::locate::Step;
@@ -25,6 +25,8 @@ pub(super) struct Dialect {
     /// Whether the root of the whole tree has neither a usage nor limit files.
     pub(super) root_is_bare: bool,
     pub(super) cache_keys: CacheKeys,
+    /// Whether it is the unified tree, whose files can be polled.
+    pub(super) is_v2: bool,
 }
 
 /// One cgroup and what it allows. Refreshed by one thread, read by any.
@@ -113,6 +115,21 @@ impl Level {
     /// The cgroup's path as `/proc/self/cgroup` would show it, for people.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Its directory, if memory is charged to it. The root of the v2 tree stands for the whole machine and is charged nothing.
+    pub(crate) fn charged_dir(&self) -> Option<&Path> {
+        self.usage.is_some().then_some(&self.dir)
+    }
+
+    /// Whether it is one of the unified tree.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.dialect.is_v2
+    }
+
+    /// The part of the charge that does not count as used, as of the last refresh.
+    pub(crate) fn reclaimable_bytes(&self) -> Option<u64> {
+        self.reclaimable.load()
     }
 
     /// 0 for the process's own cgroup, 1 for its parent, ..

@@ -4,7 +4,7 @@
 pub(super) const UNLIMITED_BYTES: u64 = u64::MAX - 1;
 
 /// Reads one decimal number, with or without the newline behind it. Signs, spaces and overflow are no numbers.
-pub(super) fn parse_bytes(text: &[u8]) -> Option<u64> {
+pub(in crate::reading) fn parse_bytes(text: &[u8]) -> Option<u64> {
     let digits = text.strip_suffix(b"\n").unwrap_or(text);
     if digits.is_empty() {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn parse_limit_bytes(text: &[u8]) -> Option<u64> {
 }
 
 /// The number behind `key` in a `memory.stat`.
-pub(super) fn value(stat: &[u8], key: &str) -> Option<u64> {
+pub(in crate::reading) fn value(stat: &[u8], key: &str) -> Option<u64> {
     stat.split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b" "))
         .and_then(parse_bytes)

@@ -13,6 +13,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     limit_files: &[LimitFile::V1Limit],
     inherited_limit: Some(LimitFile::V1Hierarchical),
     root_is_bare: false,
+    is_v2: false,
     cache_keys: CacheKeys {
         inactive_file: "total_inactive_file",
         active_file: "total_active_file",

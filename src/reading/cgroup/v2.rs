@@ -10,6 +10,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     limit_files: &[LimitFile::V2Max, LimitFile::V2High],
     inherited_limit: None,
     root_is_bare: true,
+    is_v2: true,
     cache_keys: CacheKeys {
         inactive_file: "inactive_file",
         active_file: "active_file",
