@@ -297,7 +297,13 @@ impl Runner {
     fn begin(&self, host: &dyn Host, order: Order) {
         let stopwatch = Stopwatch::start();
         let before = host.measure();
-        let target_bytes = host.target_bytes(order.reason, &before);
+        let mut target_bytes = host.target_bytes(order.reason, &before);
+        // Unused pages that are in memory need no hook, and of those that never were nobody can tell before they are gone.
+        let unused_bytes = before.heap.map_or(0, |heap| heap.dirty_bytes);
+        if order.purge && order.call_hooks && unused_bytes > 0 && target_bytes != u64::MAX {
+            jemalloc::purge_all_arenas();
+            target_bytes = host.target_bytes(order.reason, &host.measure());
+        }
         let hooks = if order.call_hooks {
             self.registry.in_order()
         } else {
