@@ -12,6 +12,9 @@ const UNDER_PRESSURE: Duration = Duration::from_millis(100);
 /// Where memory grows fast without telling; a look takes some 100 us.
 const LEAST: Duration = Duration::from_millis(10);
 
+/// Half of a speed is forgotten in this time: a cleanup in between hides growth, and does not end it.
+const HALF_LIFE_SECONDS: f64 = 0.2;
+
 /// Ten looks a second under pressure, one at rest; more often where growth asks for it.
 ///
 /// Memory can grow without an event that tells: threads that end before they have allocated an interval's worth, pages that were
@@ -19,6 +22,7 @@ const LEAST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Pace {
     last: Option<(Instant, u64)>,
+    bytes_per_second: f64,
     tick: Duration,
 }
 
@@ -26,6 +30,7 @@ impl Pace {
     pub(crate) fn new() -> Self {
         Pace {
             last: None,
+            bytes_per_second: 0.0,
             tick: UNDER_PRESSURE / 2,
         }
     }
@@ -38,22 +43,23 @@ impl Pace {
         used_bytes: u64,
         left_bytes: u64,
     ) -> Duration {
-        let before = self.last.replace((now, used_bytes));
+        if let Some((then, used_then)) = self.last.replace((now, used_bytes)) {
+            let seconds = now.saturating_duration_since(then).as_secs_f64();
+            let before = self.bytes_per_second * (-seconds / HALF_LIFE_SECONDS).exp2();
+            // Two looks one upon the other say nothing.
+            let grown_bytes = used_bytes.saturating_sub(used_then) as f64;
+            self.bytes_per_second = before.max(grown_bytes / seconds.max(LEAST.as_secs_f64()));
+        }
         // Not from one moment to ten times as long: a program that starts has not shown its speed yet.
         let calm = if level > PressureLevel::Normal {
             UNDER_PRESSURE
         } else {
             (self.tick * 2).clamp(UNDER_PRESSURE, AT_REST)
         };
-        self.tick = match before {
-            Some((then, used_then)) if used_bytes > used_then => {
-                let seconds = now.saturating_duration_since(then).as_secs_f64();
-                let share = left_bytes as f64 / 2.0 / (used_bytes - used_then) as f64;
-                let half_way = Duration::try_from_secs_f64(seconds * share).unwrap_or(calm);
-                half_way.clamp(LEAST, calm)
-            }
-            _ => calm,
-        };
+        let half_way = left_bytes as f64 / 2.0 / self.bytes_per_second;
+        self.tick = Duration::try_from_secs_f64(half_way)
+            .unwrap_or(calm)
+            .clamp(LEAST, calm);
         self.tick
     }
 }
@@ -94,10 +100,14 @@ mod tests {
         assert_eq!(pace.next(now, Normal, 300, 400), 1000 * MS);
         assert_eq!(pace.next(now + 1000 * MS, Normal, 500, 200), 500 * MS);
         assert_eq!(pace.next(now + 1500 * MS, Normal, 600, 100), 250 * MS);
-        let short = pace.next(now + 1750 * MS, Normal, 690, 10);
-        assert_eq!(short.as_millis(), 13);
-        assert_eq!(pace.next(now + 1760 * MS, Elevated, 790, 10), LEAST);
-        assert_eq!(pace.next(now + 1770 * MS, Elevated, 790, 10), 100 * MS);
+        assert_eq!(
+            pace.next(now + 1750 * MS, Elevated, 700, 10),
+            12_500 * MS / 1000
+        );
+        assert_eq!(pace.next(now + 1760 * MS, Elevated, 790, 1), LEAST);
+        // Given back by a cleanup: the speed is remembered, and fades.
+        assert!(pace.next(now + 1770 * MS, Elevated, 600, 100) < 20 * MS);
+        assert_eq!(pace.next(now + 5000 * MS, Elevated, 600, 100), 100 * MS);
     }
 
     #[test]
