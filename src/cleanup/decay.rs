@@ -26,6 +26,10 @@ impl Decay {
         }
     }
 
+    pub(crate) fn is_hastened(&self) -> bool {
+        self.usual.load().is_some()
+    }
+
     /// From now on freed pages go back soon. What is as soon already stays as it is.
     pub(crate) fn hasten(&self) {
         // Remembered before anything is set, so that a fork between the two leaves the child something to restore.

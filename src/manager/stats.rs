@@ -30,7 +30,9 @@ pub struct ManagerStats {
     pub critical_percent: f64,
     /// How often and how long threads were braked. Of the process: zeros for a manager that is not installed.
     pub brake: BrakeStats,
-    /// How often the worker has taken everything anew.
+    /// Whether the allocator gives freed pages back sooner now, because pressure has lasted.
+    pub decay_hastened: bool,
+    /// How often everything was taken anew, by the worker, around cleanups, and for checks that somebody asked for.
     pub looks_total: u64,
     /// Growth of RSS after which a cleanup is due.
     pub cleanup_threshold_bytes: u64,
@@ -77,6 +79,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         } else {
             BrakeStats::default()
         },
+        decay_hastened: shared.decay.is_hastened(),
         looks_total: shared.looks_total.load(Ordering::Relaxed),
         cleanup_threshold_bytes: shared.config.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
