@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plimsoll::{CleanupFn, CleanupReason, MemoryManager, PressureLevel, get_memory_manager};
@@ -122,30 +121,4 @@ fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
     manager.force_cleanup();
     wait_until("the usual decay", || !manager.stats().decay_hastened);
     assert_eq!(decay_ms(), usual_ms);
-}
-
-#[test]
-fn a_hook_that_frees_nothing_is_left_in_peace() {
-    const TEST: &str = "a_hook_that_frees_nothing_is_left_in_peace";
-    if !alone(TEST, &[]) {
-        return;
-    }
-    let manager = get_memory_manager();
-    let calls = Arc::new(AtomicU64::new(0));
-    let _registration = manager.register_cleanup(CleanupFn::new("in vain", {
-        let calls = Arc::clone(&calls);
-        move |_| {
-            calls.fetch_add(1, Ordering::Relaxed);
-            100 * MIB
-        }
-    }));
-    let held = touched(190);
-    let looks = || manager.stats().looks_total;
-    wait_until("a first call", || calls.load(Ordering::Relaxed) > 0);
-    let (start, before) = (looks(), calls.load(Ordering::Relaxed));
-    wait_until("many looks", || looks() >= start + 30);
-    // Each cleanup looks twice itself, and one in vain rests for at least 100 ms: about the time of one look of the worker's.
-    let called = calls.load(Ordering::Relaxed) - before;
-    assert!(called <= 16, "{called} calls in 30 looks");
-    drop(held);
 }
