@@ -45,10 +45,10 @@ use shared::Shared;
 
 /// Knows how much memory the process uses and out of how much, and gives memory back.
 ///
-/// Most programs use the one of the process, [`get_memory_manager`]. A manager has two threads, `plimsoll-worker` (takes
-/// readings twice a second, decides) and `plimsoll-runner` (calls hooks, purges), and a third, `plimsoll-watch`, where the
-/// kernel or systemd tells earlier than the next reading. Dropping a manager that is not installed
-/// ends them; a runner that is inside a hook at that moment ends by itself when the hook returns.
+/// Most programs use the one of the process, [`get_memory_manager`]. A manager has two threads, `plimsoll-worker` (takes readings
+/// once a second, ten times under pressure and more often where memory grows fast; decides) and `plimsoll-runner` (calls hooks,
+/// purges), and a third, `plimsoll-watch`, where the kernel or systemd tells earlier than the next reading. Dropping a manager that is
+/// not installed ends them; a runner that is inside a hook at that moment ends by itself when the hook returns.
 ///
 /// ```
 /// use plimsoll::{ByteSize, MemoryManager};
@@ -83,7 +83,8 @@ impl MemoryManager {
         self.shared.usage()
     }
 
-    /// Cleans up if usage is above the High line, or if RSS grew past the threshold since the last cleanup.
+    /// Cleans up if usage is above the High line, or if RSS grew past the threshold since the last cleanup. From the Elevated line on
+    /// the manager does so by itself; this is for those who don't want to wait for it.
     ///
     /// Above the line hooks run until enough is measured to be free, and then the allocator gives its unused pages back; growth below
     /// the line does only the latter (a cache that warms up must not empty itself). Waits as [`force_cleanup`](Self::force_cleanup) does.

@@ -25,6 +25,7 @@ pub(super) use self::plan::Plan;
 use self::plan::{SEATS, Wanted};
 use self::rounds::Seated;
 use crate::manager::notices::{NoticeStats, Notices};
+use crate::meter;
 use crate::reading::notice::{Notice, NoticeProblem, StallCounter, Wake, WatchRequest};
 use crate::sys::lock::Mutex;
 
@@ -206,7 +207,10 @@ impl Watcher {
                 .stack_size(STACK_BYTES)
                 .spawn({
                     let (watcher, wake) = (Arc::clone(self), Arc::clone(&wake));
-                    move || rounds::run(&watcher, &wake)
+                    move || {
+                        meter::exempt_this_thread();
+                        rounds::run(&watcher, &wake);
+                    }
                 })?;
             *thread = Some(Thread { wake, handle });
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use crate::meter;
 use crate::pressure::{PressureChange, PressureChanged, PressureLevel, Watch};
 use crate::sys::fork::{PerProcess, Snapshot};
 use crate::sys::wake::{Sleeper, shielded, wake};
@@ -127,6 +128,8 @@ impl Subscriber {
 
     /// The thread: one call after the other, until the subscription or the manager is gone.
     fn run(self: Arc<Self>, mut changes: PressureChanged, sleeper: Arc<Sleeper>) {
+        // What it is told of may well be a reason to free memory.
+        meter::exempt_this_thread();
         let waker = Waker::from(Arc::clone(&sleeper));
         let mut context = Context::from_waker(&waker);
         while self.is_subscribed() {

@@ -28,7 +28,7 @@ fn unavailable(problem: &NoticeProblem) -> Finding {
         NoticeSource::MemoryEvents => (
             "memory-events-unavailable",
             Severity::Info,
-            "limits that are touched and processes that are killed are not told; readings are taken twice a second as ever",
+            "limits that are touched and processes that are killed are not told; readings are taken as often as ever",
         ),
         NoticeSource::StallTrigger => (
             "psi-unavailable",
@@ -39,7 +39,7 @@ fn unavailable(problem: &NoticeProblem) -> Finding {
         NoticeSource::ChargeLine => (
             "v1-threshold-unavailable",
             Severity::Info,
-            "the kernel does not tell when the charge passes the line; readings are taken twice a second as ever",
+            "the kernel does not tell when the charge passes the line; readings are taken as often as ever",
         ),
         NoticeSource::PressureWatch if problem.is_on_purpose() => (
             "memory-pressure-watch",
