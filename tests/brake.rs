@@ -149,6 +149,24 @@ fn a_lock_that_the_hook_wants_is_let_go_in_time() {
 }
 
 #[test]
+fn the_brake_allocates_nothing_in_the_callback() {
+    if !alone("the_brake_allocates_nothing_in_the_callback") {
+        return;
+    }
+    let allocated = || tikv_jemalloc_ctl::thread::allocatedp::read().unwrap().get();
+    let mut held = filled_above_the_line();
+    held.reserve(20);
+    let (pauses, before) = (brake().pauses_total, allocated());
+    let blocks = 20;
+    for _ in 0..blocks {
+        held.push(vec![1u8; MIB]);
+    }
+    let allocated = allocated() - before;
+    assert!(brake().pauses_total > pauses, "nobody was braked");
+    assert_eq!(allocated, blocks * MIB as u64);
+}
+
+#[test]
 fn nothing_is_braked_below_the_line() {
     if !alone("nothing_is_braked_below_the_line") {
         return;

@@ -11,7 +11,7 @@ pub(super) const MOST_BYTES: u64 = 1 << 60;
 /// So many threads are allowed for at least, and one more for each of the limit's `BYTES_PER_THREAD`.
 const THREADS: u64 = 64;
 const BYTES_PER_THREAD: u64 = 8 << 20;
-/// How long a reading is used: the worker takes the next after this time.
+/// How long a reading is used. Under pressure the worker takes the next before that; else whoever asks does.
 const READING_LIVES_MS: u64 = 500;
 
 /// What a fresh look said about room.
