@@ -89,7 +89,7 @@ pub fn parent_binds(top: &Cgroup) -> Outcome {
     let manager = install()?;
     wait_until("sources", || notices().sources == SOURCES)?;
     must_be("what binds", binding_file(), Some(("memory.max", 0)))?;
-    let full = Filler::start(&neighbour, 82)?;
+    let full = Filler::spared(&neighbour, 82)?;
     wait_until("the parent", || binding_file() == Some(("memory.max", 1)))?;
     wait_until("High", || manager.pressure() >= PressureLevel::High)?;
     let bound = binding().ok_or("nothing binds")?;
