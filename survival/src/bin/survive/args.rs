@@ -18,8 +18,10 @@ Usage: survive [options]
   --no-reference     without the runs that goodput is compared with
   --sample-ms N      how often the service looks at its usage [5]
   --dir DIR          on a real disk, for the hot file of pagecache [.]
-  --json FILE        writes all runs in full
+  --json FILE        writes each run in full, a line each; - is stdout, which then has no table
   --help             print this
+
+Or: survive --table FILE..   prints one table of the runs in these files of --json, other lines are passed over
 
 Needs a memory cgroup that it may make children of: root, or a delegated one.
 
@@ -45,6 +47,8 @@ pub struct Args {
 pub enum Command {
     Help,
     Survive(Args),
+    /// Judges the runs that were written to these files.
+    Table(Vec<PathBuf>),
     /// Goes into a cgroup and becomes another program: how a child gets there before it does anything.
     Enter {
         dir: PathBuf,
@@ -85,6 +89,7 @@ impl Command {
                 "--sample-ms" => args.sample_ms = flags.value(&flag)?,
                 "--dir" => args.dir = flags.value(&flag)?,
                 "--json" => args.json = Some(flags.value(&flag)?),
+                "--table" => return table(flags.rest()),
                 "--enter" => return enter(flags.value(&flag)?, flags.rest()),
                 "--help" | "-h" => return Ok(Command::Help),
                 other => return Err(format!("unknown argument {other:?}; see --help")),
@@ -102,6 +107,15 @@ impl Command {
         }
         Ok(Command::Survive(args))
     }
+}
+
+fn table(files: Vec<String>) -> Result<Command, String> {
+    if files.is_empty() {
+        return Err("--table needs files behind it".to_owned());
+    }
+    Ok(Command::Table(
+        files.into_iter().map(PathBuf::from).collect(),
+    ))
 }
 
 fn enter(dir: PathBuf, rest: Vec<String>) -> Result<Command, String> {
@@ -138,6 +152,10 @@ mod tests {
         assert_eq!(some.variants, [Variant::Huge, Variant::Small]);
         assert_eq!((some.managed, some.unmanaged), (true, false));
         assert_eq!((some.runs, some.seconds), (20, 60));
+        assert_eq!(
+            parse("--table a b"),
+            Ok(Command::Table(vec!["a".into(), "b".into()]))
+        );
     }
 
     #[test]
@@ -168,6 +186,7 @@ mod tests {
             ("--limit-mib 8", "at least 32"),
             ("--variants small,tiny", "\"tiny\""),
             ("--only some", "\"some\""),
+            ("--table", "needs files"),
             ("--only managed --only unmanaged", "leave nothing"),
         ] {
             let error = parse(line).unwrap_err();

@@ -13,7 +13,10 @@ const V2_ROOT: &str = "/sys/fs/cgroup";
 const REMOVE_TRIES: u32 = 200;
 const REMOVE_EVERY: Duration = Duration::from_millis(10);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Version {
     V1,
     V2,

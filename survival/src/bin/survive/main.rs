@@ -11,11 +11,13 @@
 mod args;
 mod group;
 mod halving;
+mod lines;
 mod run;
 mod table;
 mod verdict;
 
 use std::error::Error;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ use plimsoll_survival::Variant;
 
 use args::{Args, Command, HELP};
 use group::Version;
+use lines::Lines;
 use run::{HotFile, Run, Stage, Twin, load_seconds};
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Command::Survive(args) => survive(&args),
+        Command::Table(files) => lines::read(&files).map(|runs| judge(&runs)),
         Command::Enter { dir, program } => enter(&dir, &program),
     };
     match done {
@@ -63,19 +67,20 @@ fn survive(args: &Args) -> Result<bool, Box<dyn Error>> {
     if !stage.overload.exists() {
         return Err(format!("{} is missing", stage.overload.display()).into());
     }
-    let runs = all_runs(args, &stage)?;
-    println!(
-        "cgroup {}, limit {} MiB, at least {} s of load, {} run(s) each\n\n{}",
-        stage.version.name(),
-        args.limit_mib,
-        args.seconds,
-        args.runs,
-        table::table(&runs)
-    );
-    if let Some(path) = &args.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&runs)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut lines = args.json.as_deref().map(Lines::create).transpose()?;
+    let runs = all_runs(args, &stage, |run| match &mut lines {
+        Some(lines) => lines.write(run),
+        None => Ok(()),
+    })?;
+    if lines.is_some_and(|lines| lines.are_printed()) {
+        return Ok(runs.iter().all(|run| verdict::verdict(run).is_empty()));
     }
+    Ok(judge(&runs))
+}
+
+/// Prints what became of `runs`; whether all that was asserted holds.
+fn judge(runs: &[Run]) -> bool {
+    println!("{}\n{}", table::limits(runs), table::table(runs));
     let failures: Vec<String> = runs.iter().flat_map(verdict::verdict).collect();
     for failure in &failures {
         println!("FAILED {failure}");
@@ -83,10 +88,15 @@ fn survive(args: &Args) -> Result<bool, Box<dyn Error>> {
     if failures.is_empty() {
         println!("all that was asserted holds");
     }
-    Ok(failures.is_empty())
+    failures.is_empty()
 }
 
-fn all_runs(args: &Args, stage: &Stage) -> Result<Vec<Run>, Box<dyn Error>> {
+/// Tells of each run once it is done.
+fn all_runs(
+    args: &Args,
+    stage: &Stage,
+    mut done: impl FnMut(&Run) -> io::Result<()>,
+) -> Result<Vec<Run>, Box<dyn Error>> {
     let hot_file = args
         .variants
         .contains(&Variant::Pagecache)
@@ -116,6 +126,7 @@ fn all_runs(args: &Args, stage: &Stage) -> Result<Vec<Run>, Box<dyn Error>> {
                     twin_lived_ms = Some(run.lived_ms);
                 }
                 eprintln!("{variant} {}: {}", twin.name(), run.fact());
+                done(&run)?;
                 runs.push(run);
             }
         }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plimsoll_survival::{Report, Variant};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::args::Args;
 use crate::group::{Group, Version};
@@ -25,7 +25,7 @@ const PATIENCE: u64 = 4;
 const OUTLIVED: u64 = 2;
 
 /// In which of its ways the service ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Twin {
     /// Under a limit, with nothing to keep it.
@@ -37,7 +37,7 @@ pub enum Twin {
 }
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
     Exited(i32),
@@ -47,8 +47,11 @@ pub enum Ending {
 }
 
 /// What there is to know of one run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
+    /// Whose cgroups.
+    pub kernel: Version,
+    pub limit_mib: u64,
     pub variant: Variant,
     pub twin: Twin,
     pub ending: Ending,
@@ -112,6 +115,8 @@ impl Stage {
             stdout.read_to_string(&mut line)?;
         }
         Ok(Run {
+            kernel: self.version,
+            limit_mib: args.limit_mib,
             variant,
             twin,
             ending,

@@ -1,8 +1,9 @@
-//! The table: a row for each variant and twin, over all its runs. Pure.
+//! The table: a row for each kernel, variant and twin, over all its runs. Pure.
 
 use crate::run::{Run, Twin};
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
+    "kernel",
     "variant",
     "twin",
     "outcome",
@@ -18,15 +19,28 @@ const HEAD: [&str; 11] = [
 /// What does not apply or was not measured.
 const NONE: &str = "-";
 
+/// A line for each kernel and limit, as `cgroup v1, limit 128 MiB`.
+pub fn limits(runs: &[Run]) -> String {
+    let mut keys: Vec<_> = runs.iter().map(|run| (run.kernel, run.limit_mib)).collect();
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .map(|(kernel, mib)| format!("cgroup {}, limit {mib} MiB\n", kernel.name()))
+        .collect()
+}
+
 /// All `runs`, as a table in Markdown that reads well as it is.
 pub fn table(runs: &[Run]) -> String {
-    let mut keys: Vec<_> = runs.iter().map(|run| (run.variant, run.twin)).collect();
+    let mut keys: Vec<_> = runs
+        .iter()
+        .map(|run| (run.kernel, run.variant, run.twin))
+        .collect();
     keys.sort();
     keys.dedup();
     let mut rows = vec![HEAD.map(str::to_owned)];
-    for (variant, twin) in keys {
+    for (kernel, variant, twin) in keys {
         let of = |twin| -> Vec<&Run> {
-            let these = |run: &&Run| run.variant == variant && run.twin == twin;
+            let these = |run: &&Run| (run.kernel, run.variant, run.twin) == (kernel, variant, twin);
             runs.iter().filter(these).collect()
         };
         rows.push(row(&of(twin), &of(Twin::Reference)));
@@ -34,7 +48,7 @@ pub fn table(runs: &[Run]) -> String {
     layout(&rows)
 }
 
-fn row(runs: &[&Run], references: &[&Run]) -> [String; 11] {
+fn row(runs: &[&Run], references: &[&Run]) -> [String; 12] {
     let first = runs[0];
     let worst = |figure: fn(&Run) -> Option<f64>| {
         let figures = runs.iter().filter_map(|run| figure(run));
@@ -52,6 +66,7 @@ fn row(runs: &[&Run], references: &[&Run]) -> [String; 11] {
     let killed = runs.iter().filter(|run| run.was_killed()).count();
     let known = runs.iter().any(|run| run.kills.is_some());
     [
+        first.kernel.name().to_owned(),
         first.variant.to_string(),
         first.twin.name().to_owned(),
         outcome(runs),
@@ -122,7 +137,7 @@ fn figure(value: Option<f64>, digits: usize) -> String {
 
 /// Words to the left, figures to the right.
 fn layout<const N: usize>(rows: &[[String; N]]) -> String {
-    const WORDS: usize = 3;
+    const WORDS: usize = 4;
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)
@@ -162,11 +177,14 @@ fn layout<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Version;
     use crate::run::Ending;
     use plimsoll_survival::{Brake, Report, Variant};
 
     fn run(twin: Twin, goodput_per_s: f64) -> Run {
         Run {
+            kernel: Version::V1,
+            limit_mib: 128,
             variant: Variant::Small,
             twin,
             ending: Ending::Exited(0),
@@ -208,11 +226,11 @@ mod tests {
             killed(730),
         ];
         let expected = "\
-| variant | twin      | outcome            | kills | goodput/s | of ref % | refused % | pauses | worst ms | peak % | recovery ms |
-| ------- | --------- | ------------------ | ----: | --------: | -------: | --------: | -----: | -------: | -----: | ----------: |
-| small   | unmanaged | killed after 0.7 s |   1/1 |         - |        - |         - |      - |        - |      - |           - |
-| small   | managed   | lived 10.0 s       |   0/1 |       850 |       85 |       1.2 |     12 |      2.5 |   88.0 |         120 |
-| small   | reference | lived 10.0 s       |     - |      1000 |        - |         - |      - |        - |   88.0 |           - |
+| kernel | variant | twin      | outcome            | kills | goodput/s | of ref % | refused % | pauses | worst ms | peak % | recovery ms |
+| ------ | ------- | --------- | ------------------ | ----: | --------: | -------: | --------: | -----: | -------: | -----: | ----------: |
+| v1     | small   | unmanaged | killed after 0.7 s |   1/1 |         - |        - |         - |      - |        - |      - |           - |
+| v1     | small   | managed   | lived 10.0 s       |   0/1 |       850 |       85 |       1.2 |     12 |      2.5 |   88.0 |         120 |
+| v1     | small   | reference | lived 10.0 s       |     - |      1000 |        - |         - |      - |        - |   88.0 |           - |
 ";
         assert_eq!(table(&runs), expected);
     }
@@ -246,6 +264,36 @@ mod tests {
         assert!(
             text.contains("killed within 0.5 s") && text.contains(" 1/2 "),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn each_kernel_has_rows_of_its_own() {
+        let on_v2 = |run: Run| Run {
+            kernel: Version::V2,
+            limit_mib: 64,
+            ..run
+        };
+        let runs = [
+            on_v2(run(Twin::Managed, 70.0)),
+            run(Twin::Managed, 850.0),
+            run(Twin::Reference, 1000.0),
+            on_v2(run(Twin::Reference, 100.0)),
+        ];
+        let text = table(&runs);
+        let rows: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(rows.len(), 4, "{text}");
+        for (row, begin, part) in [
+            (rows[0], "| v1 ", "|       85 |"),
+            (rows[1], "| v1 ", " reference "),
+            (rows[2], "| v2 ", "|       70 |"),
+            (rows[3], "| v2 ", " reference "),
+        ] {
+            assert!(row.starts_with(begin) && row.contains(part), "{text}");
+        }
+        assert_eq!(
+            limits(&runs),
+            "cgroup v1, limit 128 MiB\ncgroup v2, limit 64 MiB\n"
         );
     }
 

@@ -55,7 +55,8 @@ pub fn verdict(run: &Run) -> Vec<String> {
             None => must(false, "it must report"),
         }
     }
-    let name = format!("{} {}", run.variant, run.twin.name());
+    let kernel = run.kernel.name();
+    let name = format!("{kernel} {} {}", run.variant, run.twin.name());
     let fact = run.fact();
     failures
         .into_iter()
@@ -133,10 +134,13 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Version;
     use plimsoll_survival::Leak;
 
     fn run(variant: Variant, twin: Twin) -> Run {
         Run {
+            kernel: Version::V2,
+            limit_mib: 128,
             variant,
             twin,
             ending: Ending::Exited(0),
@@ -201,7 +205,7 @@ mod tests {
         for run in [lived, by_somebody, aborted] {
             let failures = verdict(&run);
             assert!(
-                failures[0].starts_with("small unmanaged: the kernel must kill it"),
+                failures[0].starts_with("v2 small unmanaged: the kernel must kill it"),
                 "{failures:?}"
             );
         }
