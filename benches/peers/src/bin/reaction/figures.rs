@@ -35,10 +35,12 @@ const REQUESTS_P99: &str = "p99 of requests during cleanups / without";
 const EVICTIONS_P99: &str = "p99 of requests during evictions without a manager / without";
 const PURGES_P99: &str = "p99 of requests during purges without a hook / without";
 const ARITHMETIC_P99: &str = "p99 of requests beside a thread that only calculates / without";
+const WORK_P99: &str =
+    "p99 of a request's work during a cleanup / without, waits for a processor left out";
 const CHURN: &str = "churn at 85 % with cleanups in vain / at 50 %";
 
 /// Figures that are one measured value over another.
-const RATIOS: [(&str, &str, &str); 5] = [
+const RATIOS: [(&str, &str, &str); 6] = [
     (REQUESTS_P99, requests::CLEANUPS[1], requests::WITHOUT[1]),
     (EVICTIONS_P99, requests::EVICTIONS[1], requests::WITHOUT[1]),
     (PURGES_P99, requests::PURGES[1], requests::WITHOUT[1]),
@@ -47,6 +49,7 @@ const RATIOS: [(&str, &str, &str); 5] = [
         requests::ARITHMETIC[1],
         requests::WITHOUT[1],
     ),
+    (WORK_P99, requests::WORK_P99[1], requests::WORK_P99[0]),
     (CHURN, futile::CHURN_85, futile::CHURN_50),
 ];
 
@@ -103,6 +106,12 @@ pub const FIGURES: &[Figure] = &[
     shown(requests::CLEANUPS[0], Micros),
     shown(requests::CLEANUPS[1], Micros),
     shown(requests::CLEANUPS[2], Micros),
+    shown(WORK_P99, Times),
+    shown(requests::WORK_P99[0], Micros),
+    shown(requests::WORK_P99[1], Micros),
+    shown(requests::WORK_P99[2], Micros),
+    shown(requests::WORK_P99[3], Micros),
+    shown(requests::WORK_P99[4], Micros),
     shown(EVICTIONS_P99, Times),
     shown(PURGES_P99, Times),
     shown(ARITHMETIC_P99, Times),
