@@ -37,10 +37,11 @@ const PURGES_P99: &str = "p99 of requests during purges without a hook / without
 const ARITHMETIC_P99: &str = "p99 of requests beside a thread that only calculates / without";
 const WORK_P99: &str =
     "p99 of a request's work during a cleanup / without, waits for a processor left out";
+const CHURN_PAGES: &str = "the same where blocks are hardly written to";
 const CHURN: &str = "churn at 85 % with cleanups in vain / at 50 %";
 
 /// Figures that are one measured value over another.
-const RATIOS: [(&str, &str, &str); 6] = [
+const RATIOS: [(&str, &str, &str); 7] = [
     (REQUESTS_P99, requests::CLEANUPS[1], requests::WITHOUT[1]),
     (EVICTIONS_P99, requests::EVICTIONS[1], requests::WITHOUT[1]),
     (PURGES_P99, requests::PURGES[1], requests::WITHOUT[1]),
@@ -51,6 +52,7 @@ const RATIOS: [(&str, &str, &str); 6] = [
     ),
     (WORK_P99, requests::WORK_P99[1], requests::WORK_P99[0]),
     (CHURN, futile::CHURN_85, futile::CHURN_50),
+    (CHURN_PAGES, futile::CHURN_PAGES_85, futile::CHURN_PAGES_50),
 ];
 
 impl Figure {
@@ -121,6 +123,7 @@ pub const FIGURES: &[Figure] = &[
     shown(futile::ALL_COST, Share),
     shown(futile::CLEANUPS, Number),
     shown(CHURN, Times),
+    shown(CHURN_PAGES, Times),
     shown(futile::CHURN_50, Number),
     shown(futile::CHURN_85, Number),
     shown(futile::CHURN_PAUSED_85, Share),

@@ -25,6 +25,8 @@ pub const ALL_COST: &str = "the same and the worker";
 pub const CLEANUPS: &str = "cleanups in vain a second";
 pub const CHURN_50: &str = "churn at 50 %, MiB blocks a second";
 pub const CHURN_85: &str = "churn at 85 %, MiB blocks a second";
+pub const CHURN_PAGES_50: &str = "churn at 50 %, a byte to each page, MiB blocks a second";
+pub const CHURN_PAGES_85: &str = "churn at 85 %, a byte to each page, MiB blocks a second";
 pub const CHURN_WORKER_50: &str = "worker at Normal beside the churn, share of a core";
 pub const CHURN_THREADS_85: &str = "worker and runner beside the churn at 85 %, share of a core";
 pub const CHURN_PAUSED_85: &str = "of the churn's time at 85 % in the brake";
@@ -73,28 +75,40 @@ pub fn churn(pace: Pace, in_use: bool) -> Result<Measured, Box<dyn Error>> {
     let (worker, runner) = (cpu_time("plimsoll-worker"), cpu_time("plimsoll-runner"));
     let paused_ms = manager.stats().brake.paused_ms_total;
     let (from, time) = (Instant::now(), Duration::from_secs(pace.of(3, 10)));
-    let mut blocks = 0;
-    while from.elapsed() < time {
+    let pages = rate(time, || {
         let mut block: Vec<u8> = Vec::with_capacity(CHURNED_BYTES);
         for page in block.spare_capacity_mut().chunks_mut(PAGE_BYTES) {
             page[0].write(1);
         }
-        black_box(&block);
-        drop(block);
-        blocks += 1;
-    }
+        block
+    });
+    let filled = rate(time, || vec![1; CHURNED_BYTES]);
     let seconds = from.elapsed().as_secs_f64();
     let worker = (cpu_time("plimsoll-worker") - worker).as_secs_f64() / seconds;
     let runner = (cpu_time("plimsoll-runner") - runner).as_secs_f64() / seconds;
     let paused_ms = manager.stats().brake.paused_ms_total - paused_ms;
-    let rate = f64::from(blocks) / seconds;
     Ok(if in_use {
         vec![
-            (CHURN_85, rate),
+            (CHURN_85, filled),
+            (CHURN_PAGES_85, pages),
             (CHURN_THREADS_85, worker + runner),
             (CHURN_PAUSED_85, paused_ms as f64 / 1e3 / seconds),
         ]
     } else {
-        vec![(CHURN_50, rate), (CHURN_WORKER_50, worker)]
+        vec![
+            (CHURN_50, filled),
+            (CHURN_PAGES_50, pages),
+            (CHURN_WORKER_50, worker),
+        ]
     })
+}
+
+/// Blocks a second.
+fn rate(time: Duration, block: impl Fn() -> Vec<u8>) -> f64 {
+    let (from, mut blocks) = (Instant::now(), 0);
+    while from.elapsed() < time {
+        drop(black_box(block()));
+        blocks += 1;
+    }
+    f64::from(blocks) / from.elapsed().as_secs_f64()
 }
