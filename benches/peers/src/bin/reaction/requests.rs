@@ -125,7 +125,7 @@ impl Bench {
     fn beside(now: Duration) -> (Beside, Duration) {
         let slice = now.as_secs() / SLICE.as_secs();
         let ends = SLICE * (slice as u32 + 1);
-        let beside = if slice % 2 == 0 {
+        let beside = if slice.is_multiple_of(2) {
             Beside::Nothing
         } else {
             BUSY[(slice / 2) as usize % BUSY.len()]
