@@ -16,7 +16,7 @@ use crate::pressure::{Classifier, Pace, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
 use crate::usage::Usage;
 
-/// Looks that are asked for come at most this often: one takes some 100 us.
+/// Looks that are asked for come at most this often: one takes 100 to 400 us.
 const LOOK_SPACING: Duration = Duration::from_millis(2);
 /// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
