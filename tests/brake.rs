@@ -186,9 +186,24 @@ fn nothing_is_braked_below_the_line() {
 
 #[test]
 fn a_setting_turns_it_off() {
-    if !alone_with("a_setting_turns_it_off", &[("PLIMSOLL_BRAKE", "off")]) {
-        return;
+    let off = [("PLIMSOLL_BRAKE", "off")];
+    if alone_with("a_setting_turns_it_off", &off) {
+        nobody_is_braked_above_the_line();
     }
+}
+
+#[test]
+fn without_automatic_cleanups_there_is_nothing_to_wait_for() {
+    let off = [("PLIMSOLL_AUTOMATIC_CLEANUP", "off")];
+    if alone_with(
+        "without_automatic_cleanups_there_is_nothing_to_wait_for",
+        &off,
+    ) {
+        nobody_is_braked_above_the_line();
+    }
+}
+
+fn nobody_is_braked_above_the_line() {
     let held = filled_above_the_line();
     drop(touched(20));
     assert_eq!(brake(), BrakeStats::default());

@@ -104,7 +104,8 @@ impl MemoryManagerBuilder {
     }
 
     /// Whether a thread that allocates above the High line waits for the cleanup, for at most 50 ms each time. Linux, with
-    /// jemalloc, and the installed manager. Defaults to `PLIMSOLL_BRAKE`, else to yes.
+    /// jemalloc, and the installed manager, as long as it [cleans up by itself](Self::automatic_cleanup). Defaults to
+    /// `PLIMSOLL_BRAKE`, else to yes.
     ///
     /// A thread may hold a lock while it waits; its time is short for that reason. Without the brake a program that fills memory
     /// at gigabytes per second is killed before any cleanup runs.

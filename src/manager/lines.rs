@@ -28,7 +28,10 @@ pub(super) fn set(
         _ => meter::disarm_heap_line(),
     }
     match (anonymous_bytes, usage.binding) {
-        (Some(anonymous_bytes), Some(bound)) if config.reactions.brake => {
+        // Who brakes without cleaning up waits for nothing.
+        (Some(anonymous_bytes), Some(bound))
+            if config.reactions.brake && config.reactions.cleanup =>
+        {
             let (line_bytes, watching) = brake(config, &bound, anonymous_bytes, unbraked_bytes);
             meter::set_brake(line_bytes, watching);
         }
