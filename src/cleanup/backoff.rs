@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::usage::Bound;
+
 /// After a futile cleanup, so many times its cost pass before the next: one part in twenty of one core, 5 %, at most.
 const REST_PER_COST: u32 = 19;
 /// What cost next to nothing would else be tried without end.
@@ -16,6 +18,12 @@ const NOISE_BYTES: u64 = 1 << 20;
 /// nothing on it. A hook that frees small blocks one by one is ten times as fast and more.
 const FAIR_BYTES_PER_MS: u64 = 64 << 10;
 
+/// Of what is left below the limit memory may take one part in so many while cleanups rest: for so much more nobody is braked, and
+/// what is more than that ends the rest.
+const ROOM_SHARE: u64 = 4;
+/// Past that room usage may be up and down by one part in so many of the limit.
+const WAVERING_SHARE: u64 = 100;
+
 /// Says when the next cleanup that nobody waits for may start.
 ///
 /// A cleanup is futile when it returned less than a tenth of its target, and less than 1 MiB or what its cost should have
@@ -23,28 +31,52 @@ const FAIR_BYTES_PER_MS: u64 = 64 << 10;
 /// the cost for large ones, where a second of searching that finds 2 MiB is in vain.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    rests_until: Option<Instant>,
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    /// How much may be used meanwhile; `u64::MAX` when no limit is known.
+    room_bytes: u64,
 }
 
 impl Backoff {
     /// A cleanup has ended that cost this much of one core, was to return `target_bytes` (0 below the line it aims at, `u64::MAX`
-    /// for all there is), and returned `returned_bytes`.
+    /// for all there is), and returned `returned_bytes`; `highest` is what was used before or after it, whichever is more.
     pub(crate) fn cleaned(
         &mut self,
         now: Instant,
         cost: Duration,
         target_bytes: u64,
         returned_bytes: u64,
+        highest: Option<Bound>,
     ) {
-        self.rests_until = is_futile(cost, target_bytes, returned_bytes).then(|| {
+        self.rest = is_futile(cost, target_bytes, returned_bytes).then(|| {
             let rest = cost.saturating_mul(REST_PER_COST);
-            now + rest.clamp(LEAST_REST, LONGEST_REST)
+            Rest {
+                until: now + rest.clamp(LEAST_REST, LONGEST_REST),
+                room_bytes: highest.map_or(u64::MAX, |bound| {
+                    bound.used_bytes + bound.headroom_bytes() / ROOM_SHARE
+                }),
+            }
         });
     }
 
-    /// Whether the next cleanup that nobody waits for may start.
-    pub(crate) fn may_start(&self, now: Instant) -> bool {
-        self.rests_until.is_none_or(|until| now >= until)
+    /// Whether the next cleanup that nobody waits for may start: the rest is over, or memory has grown out of its room.
+    pub(crate) fn may_start(&self, now: Instant, bound: Option<Bound>) -> bool {
+        self.rest.is_none_or(|rest| {
+            let has_outgrown = bound.is_some_and(|bound| {
+                let wavering_bytes = bound.limit_bytes / WAVERING_SHARE;
+                bound.used_bytes > rest.room_bytes.saturating_add(wavering_bytes)
+            });
+            now >= rest.until || has_outgrown
+        })
+    }
+
+    /// How much may be used while cleanups rest; 0 when they don't have to.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        self.rest.map_or(0, |rest| rest.room_bytes)
     }
 }
 
@@ -58,6 +90,7 @@ fn is_futile(cost: Duration, target_bytes: u64, returned_bytes: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::LimitSource;
     use proptest::prelude::*;
 
     const MIB: u64 = 1 << 20;
@@ -112,12 +145,42 @@ mod tests {
         ];
         for (cost, rest) in table {
             let mut backoff = Backoff::default();
-            assert!(backoff.may_start(now));
-            backoff.cleaned(now, cost, GIB, 0);
-            assert!(!backoff.may_start(now + rest - Duration::from_nanos(1)));
-            assert!(backoff.may_start(now + rest), "{cost:?}");
-            backoff.cleaned(now, cost, GIB, GIB);
-            assert!(backoff.may_start(now), "{cost:?}");
+            assert!(backoff.may_start(now, None));
+            backoff.cleaned(now, cost, GIB, 0, None);
+            assert!(!backoff.may_start(now + rest - Duration::from_nanos(1), None));
+            assert!(backoff.may_start(now + rest, None), "{cost:?}");
+            backoff.cleaned(now, cost, GIB, GIB, None);
+            assert!(backoff.may_start(now, None), "{cost:?}");
+        }
+    }
+
+    #[test]
+    fn growth_out_of_its_room_ends_a_rest_and_wavering_does_not() {
+        let bound = |used_bytes| {
+            Some(Bound {
+                limit_bytes: 1000,
+                used_bytes,
+                source: LimitSource::Builder,
+            })
+        };
+        let now = Instant::now();
+        // A quarter of what is left, and one percent of the limit on top. At the limit nothing is left, and above it.
+        let table = [
+            (200, 400, 410),
+            (800, 850, 860),
+            (1000, 1000, 1010),
+            (1200, 1200, 1210),
+        ];
+        for (used, room, last_that_rests) in table {
+            let mut backoff = Backoff::default();
+            assert_eq!(backoff.room_bytes(), 0);
+            backoff.cleaned(now, 1000 * MS, GIB, 0, bound(used));
+            assert_eq!(backoff.room_bytes(), room);
+            assert!(!backoff.may_start(now, bound(last_that_rests)), "{used}");
+            assert!(backoff.may_start(now, bound(last_that_rests + 1)), "{used}");
+            assert!(!backoff.may_start(now, None), "{used}");
+            backoff.cleaned(now, MS, GIB, GIB, bound(used));
+            assert_eq!(backoff.room_bytes(), 0);
         }
     }
 
@@ -138,16 +201,16 @@ mod tests {
                 let cost = Duration::from_micros(cost_us);
                 now += cost + Duration::from_micros(waited_us);
                 cost_total += cost;
-                backoff.cleaned(now, cost, GIB, 0);
+                backoff.cleaned(now, cost, GIB, 0, None);
                 // Looks in steps would take too many for the short ones: the first that is allowed, and nothing before.
                 let rest = (cost * REST_PER_COST).max(LEAST_REST);
                 let step = Duration::from_millis(step_ms);
                 let steps = rest.as_nanos().div_ceil(step.as_nanos()) as u32;
                 if steps > 1 {
-                    prop_assert!(!backoff.may_start(now + step * (steps - 1)));
+                    prop_assert!(!backoff.may_start(now + step * (steps - 1), None));
                 }
                 now += step * steps;
-                prop_assert!(backoff.may_start(now));
+                prop_assert!(backoff.may_start(now, None));
                 prop_assert!(cost_total * 20 <= now - start, "{cost_total:?} of {:?}", now - start);
             }
         }

@@ -45,8 +45,9 @@ pub(crate) trait Host: Send + Sync {
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
-    /// A cleanup is done: note it, and whether the next that nobody waits for has to rest.
-    fn cleaned(&self, report: &Arc<CleanupReport>, rests: bool);
+    /// A cleanup is done: note it, and how much may be used while the next that nobody waits for has to rest; 0 if
+    /// it does not have to.
+    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: u64);
     /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
     fn tell(&self, report: &CleanupReport);
 }
@@ -147,8 +148,8 @@ impl Runner {
     }
 
     /// Whether the last cleanup was worth its cost, or is long enough ago, for another that nobody waits for.
-    pub(crate) fn has_rested(&self, now: Instant) -> bool {
-        self.state.lock().backoff.may_start(now)
+    pub(crate) fn has_rested(&self, now: Instant, usage: &Usage) -> bool {
+        self.state.lock().backoff.may_start(now, usage.binding)
     }
 
     /// Waits until the cleanup is done, but not past the deadline; then the report is what is known by then.
@@ -201,7 +202,9 @@ impl Runner {
             state.stuck += 1;
             // Detached: it leaves on its own when its hook returns.
             state.thread = None;
-            // Without a thread the job waits for the next call that can start one.
+        }
+        // One that could not be started at first, perhaps can be now.
+        if !state.stop {
             let _ = self.ensure_thread(&mut state);
         }
         match &state.running {
@@ -365,16 +368,19 @@ impl Runner {
         let mut state = self.state.lock();
         // A purge alone is cheap, and says nothing about hooks.
         if job.order.call_hooks {
-            let yielded_bytes = report.yielded_bytes();
-            let target_bytes = job.target_bytes;
+            let highest = [report.before.binding, report.after.binding]
+                .into_iter()
+                .flatten()
+                .max_by_key(|bound| bound.used_bytes);
+            let (target_bytes, yielded_bytes) = (job.target_bytes, report.yielded_bytes());
             state
                 .backoff
-                .cleaned(now, cost, target_bytes, yielded_bytes);
+                .cleaned(now, cost, target_bytes, yielded_bytes, highest);
         }
-        let rests = !state.backoff.may_start(now);
+        let room_bytes = state.backoff.room_bytes();
         drop(state);
         // Before anybody waiting is told, so that they find this cleanup in the statistics.
-        host.cleaned(&report, rests);
+        host.cleaned(&report, room_bytes);
         let mut state = self.state.lock();
         state.running = None;
         state.last = Some(Arc::clone(&report));

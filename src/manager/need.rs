@@ -42,10 +42,9 @@ pub(super) fn by_itself(
 ) -> Option<Order> {
     let bound = usage.binding.filter(|_| config.reactions.cleanup)?;
     let lines = &config.lines;
-    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
     let kept = lines.level_that_holds(bound.percent()).min(level);
     let keeps_level = kept >= PressureLevel::High || is_quiet && kept > PressureLevel::Normal;
-    let is_worth_it = unused_bytes >= bound.limit_bytes / WORTH_PURGING_SHARE;
+    let is_worth_it = is_purge_worth_it(usage);
     let call_hooks = lines.level(in_use(&bound, usage).percent()) > PressureLevel::Normal
         // First what nobody uses.
         || keeps_level && !is_worth_it;
@@ -61,6 +60,14 @@ pub(super) fn by_itself(
         call_hooks,
         purge,
     })
+}
+
+/// Whether so much is unused that a purge alone is worth its while.
+pub(super) fn is_purge_worth_it(usage: &Usage) -> bool {
+    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
+    usage
+        .binding
+        .is_some_and(|bound| unused_bytes >= (bound.limit_bytes / WORTH_PURGING_SHARE).max(1))
 }
 
 /// `bound` without the pages that the allocator holds and nobody uses. Some of them may not be in memory at all, then this is too low:

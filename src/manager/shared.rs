@@ -42,8 +42,6 @@ pub(super) struct Shared {
     this: Weak<Shared>,
 }
 
-/// Of what is left below the limit memory may take one part of so many while a cleanup that was in vain rests.
-const UNBRAKED_SHARE: u64 = 4;
 /// No forecast.
 const NEVER: u64 = u64::MAX;
 
@@ -283,16 +281,17 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>, rests: bool) {
+    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: u64) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
         // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
         // memory is simply in use.
-        let unbraked_bytes = match report.after.binding {
-            Some(bound) if rests => bound.used_bytes + bound.headroom_bytes() / UNBRAKED_SHARE,
-            _ => 0,
+        let unbraked_bytes = if room_bytes == u64::MAX {
+            0
+        } else {
+            room_bytes
         };
         self.unbraked_bytes.store(unbraked_bytes, Ordering::Relaxed);
     }

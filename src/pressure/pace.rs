@@ -15,6 +15,9 @@ const LEAST: Duration = Duration::from_millis(10);
 /// Half of a speed is forgotten in this time: a cleanup in between hides growth, and does not end it.
 const HALF_LIFE_SECONDS: f64 = 0.2;
 
+/// Bytes per second that are none: RSS is up and down by a few pages.
+const STANDSTILL: f64 = 1e6;
+
 /// Ten looks a second under pressure, one at rest; more often where growth asks for it.
 ///
 /// Memory can grow without an event that tells: threads that end before they have allocated an interval's worth, pages that were
@@ -57,9 +60,13 @@ impl Pace {
             (self.tick * 2).clamp(UNDER_PRESSURE, AT_REST)
         };
         let half_way = left_bytes as f64 / 2.0 / self.bytes_per_second;
-        self.tick = Duration::try_from_secs_f64(half_way)
-            .unwrap_or(calm)
-            .clamp(LEAST, calm);
+        self.tick = if self.bytes_per_second < STANDSTILL {
+            calm
+        } else {
+            Duration::try_from_secs_f64(half_way)
+                .unwrap_or(calm)
+                .clamp(LEAST, calm)
+        };
         self.tick
     }
 }
