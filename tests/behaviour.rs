@@ -67,6 +67,7 @@ fn check_and_cleanup_cleans_above_the_line_with_hooks() {
     let kept = Arc::new(Mutex::new(vec![1u8; 64 * MIB]));
     let manager = MemoryManager::builder()
         .limit(limit_at(90))
+        .automatic_cleanup(false)
         .build()
         .unwrap();
     let _registration = manager.register_cleanup(CleanupFn::new("kept", {

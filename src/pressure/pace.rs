@@ -99,22 +99,22 @@ mod tests {
     fn growth_is_looked_at_before_half_of_the_way_is_gone() {
         let start = Instant::now();
         let mut pace = Pace::new();
+        let mut next = |now, level, used_mib: u64, left_mib: u64| {
+            pace.next(now, level, used_mib << 20, left_mib << 20)
+        };
         for n in 0..6 {
-            pace.next(start + 1000 * MS * n, Normal, 100, 600);
+            next(start + 1000 * MS * n, Normal, 100, 600);
         }
         let now = start + 6000 * MS;
         // 200 in a second: half of 400 takes another.
-        assert_eq!(pace.next(now, Normal, 300, 400), 1000 * MS);
-        assert_eq!(pace.next(now + 1000 * MS, Normal, 500, 200), 500 * MS);
-        assert_eq!(pace.next(now + 1500 * MS, Normal, 600, 100), 250 * MS);
-        assert_eq!(
-            pace.next(now + 1750 * MS, Elevated, 700, 10),
-            12_500 * MS / 1000
-        );
-        assert_eq!(pace.next(now + 1760 * MS, Elevated, 790, 1), LEAST);
+        assert_eq!(next(now, Normal, 300, 400), 1000 * MS);
+        assert_eq!(next(now + 1000 * MS, Normal, 500, 200), 500 * MS);
+        assert_eq!(next(now + 1500 * MS, Normal, 600, 100), 250 * MS);
+        assert_eq!(next(now + 1750 * MS, Elevated, 700, 10), 12_500 * MS / 1000);
+        assert_eq!(next(now + 1760 * MS, Elevated, 790, 1), LEAST);
         // Given back by a cleanup: the speed is remembered, and fades.
-        assert!(pace.next(now + 1770 * MS, Elevated, 600, 100) < 20 * MS);
-        assert_eq!(pace.next(now + 5000 * MS, Elevated, 600, 100), 100 * MS);
+        assert!(next(now + 1770 * MS, Elevated, 600, 100) < 20 * MS);
+        assert_eq!(next(now + 5000 * MS, Elevated, 600, 100), 100 * MS);
     }
 
     #[test]
