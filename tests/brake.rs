@@ -188,6 +188,8 @@ fn nothing_is_braked_below_the_line() {
 fn a_setting_turns_it_off() {
     let off = [("PLIMSOLL_BRAKE", "off")];
     if alone_with("a_setting_turns_it_off", &off) {
+        let findings = get_memory_manager().findings();
+        assert!(findings.iter().any(|finding| finding.code == "brake-off"));
         nobody_is_braked_above_the_line();
     }
 }

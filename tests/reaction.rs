@@ -86,6 +86,12 @@ fn a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works() {
         return;
     }
     let manager = get_memory_manager();
+    assert!(
+        manager
+            .findings()
+            .iter()
+            .any(|finding| finding.code == "automatic-cleanup-off")
+    );
     let cache = Cache::default();
     let _registration = manager.register_cleanup(hook(&cache));
     cache.lock().unwrap().append(&mut touched(225));

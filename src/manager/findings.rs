@@ -12,6 +12,7 @@ pub(super) fn collect(shared: &Shared) -> Vec<Finding> {
     let mut findings = shared.config.findings.clone();
     findings.extend(allocator());
     findings.extend(meter(shared));
+    findings.extend(reactions(shared));
     findings.extend(panic_strategy());
     findings.extend(limits(shared));
     findings.extend(readings(shared));
@@ -27,7 +28,7 @@ fn allocator() -> Option<Finding> {
         Finding::new(
             "not-measured",
             Severity::Warning,
-            "jemalloc is not the global allocator: heap figures are unknown, scopes measure nothing and no limit fires",
+            "jemalloc is not the global allocator: heap figures are unknown, scopes measure nothing, no limit fires and no thread is braked",
             if cfg!(feature = "jemalloc") {
                 "put `#[global_allocator] static A: plimsoll::Jemalloc = plimsoll::Jemalloc;` into the binary"
             } else {
@@ -46,7 +47,7 @@ fn meter(shared: &Shared) -> Option<Finding> {
         Events::Unavailable if jemalloc::is_global() => Some(Finding::new(
             "no-thread-events",
             Severity::Warning,
-            "this jemalloc has no thread events to spare: a limit is noticed at checks, checkpoints and exits, and the process's High line at the next tick",
+            "this jemalloc has no thread events to spare: a limit is noticed at checks, checkpoints and exits, the process's lines at the next look, and no thread is braked",
             "let tikv-jemallocator build jemalloc itself, and leave it one of its four thread-event hooks",
         )),
         Events::EveryBytes(bytes) if bytes != wanted_bytes => Some(Finding::new(
@@ -61,6 +62,27 @@ fn meter(shared: &Shared) -> Option<Finding> {
         )),
         _ => None,
     }
+}
+
+fn reactions(shared: &Shared) -> Option<Finding> {
+    let reactions = shared.config.reactions;
+    let (code, message) = match (reactions.cleanup, reactions.brake) {
+        (true, true) => return None,
+        (false, _) => (
+            "automatic-cleanup-off",
+            "automatic cleanups are turned off, and the brake with them: under pressure nothing happens that is not asked for",
+        ),
+        (true, false) => (
+            "brake-off",
+            "the brake is turned off: a program that fills memory at gigabytes per second is killed before a cleanup runs",
+        ),
+    };
+    Some(Finding::new(
+        code,
+        Severity::Info,
+        message,
+        "turn it on again with PLIMSOLL_AUTOMATIC_CLEANUP or PLIMSOLL_BRAKE, or in code, unless that is meant",
+    ))
 }
 
 fn panic_strategy() -> Option<Finding> {
