@@ -21,7 +21,7 @@ const FAIR_BYTES_PER_MS: u64 = 64 << 10;
 /// Of what is left below the limit memory may take one part in so many while cleanups rest: for so much more nobody is braked, and
 /// what is more than that ends the rest.
 const ROOM_SHARE: u64 = 4;
-/// Past that room usage may be up and down by one part in so many of the limit.
+/// Past that room usage may be up and down by one part in so many of the limit, and by what is noise anyway.
 const WAVERING_SHARE: u64 = 100;
 
 /// Says when the next cleanup that nobody waits for may start.
@@ -67,7 +67,7 @@ impl Backoff {
     pub(crate) fn may_start(&self, now: Instant, bound: Option<Bound>) -> bool {
         self.rest.is_none_or(|rest| {
             let has_outgrown = bound.is_some_and(|bound| {
-                let wavering_bytes = bound.limit_bytes / WAVERING_SHARE;
+                let wavering_bytes = (bound.limit_bytes / WAVERING_SHARE).max(NOISE_BYTES);
                 bound.used_bytes > rest.room_bytes.saturating_add(wavering_bytes)
             });
             now >= rest.until || has_outgrown
@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn growth_out_of_its_room_ends_a_rest_and_wavering_does_not() {
-        let bound = |used_bytes| {
+        let bound = |used_mib: u64| {
             Some(Bound {
-                limit_bytes: 1000,
-                used_bytes,
+                limit_bytes: 1000 * MIB,
+                used_bytes: used_mib * MIB,
                 source: LimitSource::Builder,
             })
         };
@@ -175,7 +175,7 @@ mod tests {
             let mut backoff = Backoff::default();
             assert_eq!(backoff.room_bytes(), 0);
             backoff.cleaned(now, 1000 * MS, GIB, 0, bound(used));
-            assert_eq!(backoff.room_bytes(), room);
+            assert_eq!(backoff.room_bytes(), room * MIB);
             assert!(!backoff.may_start(now, bound(last_that_rests)), "{used}");
             assert!(backoff.may_start(now, bound(last_that_rests + 1)), "{used}");
             assert!(!backoff.may_start(now, None), "{used}");

@@ -63,7 +63,7 @@ pub(super) fn by_itself(
 }
 
 /// Whether so much is unused that a purge alone is worth its while.
-pub(super) fn is_purge_worth_it(usage: &Usage) -> bool {
+fn is_purge_worth_it(usage: &Usage) -> bool {
     let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
     usage
         .binding

@@ -138,17 +138,9 @@ impl<'a> Worker<'a> {
         self.shared.pool().look();
         let is_quiet = self.is_quiet(now);
         if let Some(order) = need::by_itself(&self.shared.config, &usage, level, is_quiet)
-            && !self.shared.threads().runner.is_busy()
+            && self.may_clean_by_itself(now, &usage)
         {
-            let has_rested = self.shared.threads().runner.has_rested(now, &usage);
-            let order = Order {
-                call_hooks: order.call_hooks && has_rested,
-                ..order
-            };
-            // While hooks rest, unused pages go back all the same.
-            if order.call_hooks || order.purge && need::is_purge_worth_it(&usage) {
-                self.submit(order);
-            }
+            self.submit(order);
         }
         self.set_decay(now, level);
         let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
@@ -172,6 +164,11 @@ impl<'a> Worker<'a> {
             self.last_cleanup = now;
         }
         now.saturating_duration_since(self.last_cleanup) >= QUIET_AFTER
+    }
+
+    fn may_clean_by_itself(&self, now: Instant, usage: &Usage) -> bool {
+        let runner = &self.shared.threads().runner;
+        !runner.is_busy() && runner.has_rested(now, usage)
     }
 
     /// Pages that the program frees go back sooner once pressure has lasted, and as before when it is over.
@@ -212,8 +209,7 @@ impl<'a> Worker<'a> {
     /// Looks whether a cleanup is needed that somebody asked for, and has the runner do it.
     fn check(&mut self, now: Instant) {
         self.next_check = now + CHECK_SPACING;
-        let runner = &self.shared.threads().runner;
-        if runner.is_busy() || !runner.has_rested(now, &self.shared.usage()) {
+        if !self.may_clean_by_itself(now, &self.shared.usage()) {
             return;
         }
         let usage = self.shared.look();
