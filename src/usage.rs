@@ -65,6 +65,11 @@ impl Usage {
         self.binding.map(|bound| bound.percent())
     }
 
+    /// Bytes in pages that the allocator holds and nobody uses; 0 where nobody knows.
+    pub(crate) fn unused_bytes(&self) -> u64 {
+        self.heap.map_or(0, |heap| heap.dirty_bytes)
+    }
+
     /// How much more fits before the limit that binds is reached; `None` when no limit is known.
     pub fn headroom_bytes(&self) -> Option<u64> {
         self.binding.map(|bound| bound.headroom_bytes())

@@ -13,27 +13,18 @@ use plimsoll::{
     get_memory_manager,
 };
 use support::fork::fork;
-use support::{assert_success, child, is_child, wait_until};
+use support::wait_until;
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
 const MIB: usize = 1 << 20;
 
+const LIMIT: (&str, &str) = ("PLIMSOLL_MEMORY_LIMIT", "256MiB");
+
 /// Runs `test` in a process of its own that may use 256 MiB.
 fn alone(test: &str) -> bool {
-    alone_with(test, &[])
-}
-
-fn alone_with(test: &str, variables: &[(&str, &str)]) -> bool {
-    if is_child() {
-        return true;
-    }
-    let mut child = child(test);
-    child.env("PLIMSOLL_MEMORY_LIMIT", "256MiB");
-    child.envs(variables.iter().copied());
-    assert_success(&child.output().unwrap());
-    false
+    support::alone(test, &[LIMIT])
 }
 
 fn brake() -> BrakeStats {
@@ -186,8 +177,10 @@ fn nothing_is_braked_below_the_line() {
 
 #[test]
 fn a_setting_turns_it_off() {
-    let off = [("PLIMSOLL_BRAKE", "off")];
-    if alone_with("a_setting_turns_it_off", &off) {
+    if support::alone(
+        "a_setting_turns_it_off",
+        &[LIMIT, ("PLIMSOLL_BRAKE", "off")],
+    ) {
         let findings = get_memory_manager().findings();
         assert!(findings.iter().any(|finding| finding.code == "brake-off"));
         nobody_is_braked_above_the_line();
@@ -196,11 +189,8 @@ fn a_setting_turns_it_off() {
 
 #[test]
 fn without_automatic_cleanups_there_is_nothing_to_wait_for() {
-    let off = [("PLIMSOLL_AUTOMATIC_CLEANUP", "off")];
-    if alone_with(
-        "without_automatic_cleanups_there_is_nothing_to_wait_for",
-        &off,
-    ) {
+    const TEST: &str = "without_automatic_cleanups_there_is_nothing_to_wait_for";
+    if support::alone(TEST, &[LIMIT, ("PLIMSOLL_AUTOMATIC_CLEANUP", "off")]) {
         nobody_is_braked_above_the_line();
     }
 }

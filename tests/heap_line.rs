@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll::{CleanupFn, CleanupReason, PressureLevel, get_memory_manager, memory_limit};
 use support::capture::log;
-use support::{assert_success, child, is_child, wait_until};
+use support::wait_until;
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
@@ -31,13 +31,7 @@ fn two_ticks(what: &str) {
 
 /// Runs `test` in a process of its own that may use 256 MiB.
 fn alone(test: &str) -> bool {
-    if is_child() {
-        return true;
-    }
-    let mut child = child(test);
-    child.env("PLIMSOLL_MEMORY_LIMIT", "256MiB");
-    assert_success(&child.output().unwrap());
-    false
+    support::alone(test, &[("PLIMSOLL_MEMORY_LIMIT", "256MiB")])
 }
 
 #[test]

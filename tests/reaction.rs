@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use plimsoll::{CleanupFn, CleanupReason, MemoryManager, PressureLevel, get_memory_manager};
 use support::capture::log;
-use support::{assert_success, child, is_child, wait_until};
+use support::{alone, wait_until};
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
@@ -17,17 +17,7 @@ const MIB: usize = 1 << 20;
 
 type Cache = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Runs `test` in a process of its own that may use 256 MiB.
-fn alone(test: &str, variables: &[(&str, &str)]) -> bool {
-    if is_child() {
-        return true;
-    }
-    let mut child = child(test);
-    child.env("PLIMSOLL_MEMORY_LIMIT", "256MiB");
-    child.envs(variables.iter().copied());
-    assert_success(&child.output().unwrap());
-    false
-}
+const LIMIT: (&str, &str) = ("PLIMSOLL_MEMORY_LIMIT", "256MiB");
 
 /// Memory that is really there.
 fn touched(mib: usize) -> Vec<Vec<u8>> {
@@ -56,7 +46,7 @@ fn two_looks(manager: &MemoryManager) {
 #[test]
 fn above_the_elevated_line_hooks_give_back_what_leads_below_it_and_no_more() {
     const TEST: &str = "above_the_elevated_line_hooks_give_back_what_leads_below_it_and_no_more";
-    if !alone(TEST, &[]) {
+    if !alone(TEST, &[LIMIT]) {
         return;
     }
     let log = log();
@@ -82,7 +72,7 @@ fn above_the_elevated_line_hooks_give_back_what_leads_below_it_and_no_more() {
 #[test]
 fn a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works() {
     const TEST: &str = "a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works";
-    if !alone(TEST, &[("PLIMSOLL_AUTOMATIC_CLEANUP", "off")]) {
+    if !alone(TEST, &[LIMIT, ("PLIMSOLL_AUTOMATIC_CLEANUP", "off")]) {
         return;
     }
     let manager = get_memory_manager();
@@ -106,7 +96,7 @@ fn a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works() {
 #[test]
 fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
     const TEST: &str = "pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over";
-    if !alone(TEST, &[]) {
+    if !alone(TEST, &[LIMIT]) {
         return;
     }
     let manager = get_memory_manager();

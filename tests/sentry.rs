@@ -10,17 +10,13 @@ use std::fs;
 use plimsoll::{MemoryLimit, MemoryManager, Site, checkpoint};
 use support::capture::log;
 use support::fork::fork;
-use support::{assert_success, child, is_child, wait_until};
+use support::wait_until;
 
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
-/// Whether this is the process in which only `test` runs.
 fn alone(test: &str) -> bool {
-    if !is_child() {
-        assert_success(&child(test).output().unwrap());
-    }
-    is_child()
+    support::alone(test, &[])
 }
 
 /// The threads of this process that have `name`, by their state (`S` sleeps).

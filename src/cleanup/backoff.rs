@@ -37,8 +37,8 @@ pub(crate) struct Backoff {
 #[derive(Clone, Copy, Debug)]
 struct Rest {
     until: Instant,
-    /// How much may be used meanwhile; `u64::MAX` when no limit is known.
-    room_bytes: u64,
+    /// How much may be used meanwhile; `None` when no limit is known.
+    room_bytes: Option<u64>,
 }
 
 impl Backoff {
@@ -56,9 +56,8 @@ impl Backoff {
             let rest = cost.saturating_mul(REST_PER_COST);
             Rest {
                 until: now + rest.clamp(LEAST_REST, LONGEST_REST),
-                room_bytes: highest.map_or(u64::MAX, |bound| {
-                    bound.used_bytes + bound.headroom_bytes() / ROOM_SHARE
-                }),
+                room_bytes: highest
+                    .map(|bound| bound.used_bytes + bound.headroom_bytes() / ROOM_SHARE),
             }
         });
     }
@@ -66,17 +65,19 @@ impl Backoff {
     /// Whether the next cleanup that nobody waits for may start: the rest is over, or memory has grown out of its room.
     pub(crate) fn may_start(&self, now: Instant, bound: Option<Bound>) -> bool {
         self.rest.is_none_or(|rest| {
-            let has_outgrown = bound.is_some_and(|bound| {
-                let wavering_bytes = (bound.limit_bytes / WAVERING_SHARE).max(NOISE_BYTES);
-                bound.used_bytes > rest.room_bytes.saturating_add(wavering_bytes)
-            });
+            let has_outgrown = bound
+                .zip(rest.room_bytes)
+                .is_some_and(|(bound, room_bytes)| {
+                    let wavering_bytes = (bound.limit_bytes / WAVERING_SHARE).max(NOISE_BYTES);
+                    bound.used_bytes > room_bytes.saturating_add(wavering_bytes)
+                });
             now >= rest.until || has_outgrown
         })
     }
 
-    /// How much may be used while cleanups rest; 0 when they don't have to.
+    /// How much may be used while cleanups rest; 0 when they don't have to, or no limit is known.
     pub(crate) fn room_bytes(&self) -> u64 {
-        self.rest.map_or(0, |rest| rest.room_bytes)
+        self.rest.and_then(|rest| rest.room_bytes).unwrap_or(0)
     }
 }
 

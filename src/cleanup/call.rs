@@ -80,13 +80,6 @@ pub(super) fn call(entry: &Entry, request: &CleanupRequest) -> Called {
     }
 }
 
-/// Runs code that is not ours and whose panic must not end the runner.
-pub(super) fn shielded(action: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
-        message(payload);
-    }
-}
-
 fn message(payload: Box<dyn Any + Send>) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).to_owned()

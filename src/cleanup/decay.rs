@@ -52,6 +52,9 @@ impl Decay {
 
     /// Freed pages stay as long as before. What somebody else has set meanwhile stays.
     pub(crate) fn restore(&self) {
+        if !self.is_hastened() {
+            return;
+        }
         self.usual.update(|usual| {
             for (of, decay_ms) in usual.iter().flatten().copied().chain(newcomers(usual)) {
                 replace(of, HASTY_DECAY_MS, decay_ms);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cleanup::backoff::Backoff;
-use crate::cleanup::call::{Called, Stopwatch, call, shielded};
+use crate::cleanup::call::{Called, Stopwatch, call};
 use crate::cleanup::job::{Job, Step};
 use crate::cleanup::registry::Entry;
 use crate::cleanup::{CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, Registry};
@@ -18,6 +18,7 @@ use crate::sys::fork;
 use crate::sys::jemalloc;
 use crate::sys::lock::{Condvar, Mutex};
 use crate::sys::trim;
+use crate::sys::wake::shielded;
 use crate::usage::Usage;
 
 /// Runners that may be stuck in hooks at the same time. After that hooks are skipped until one of them returns, and the
@@ -302,8 +303,8 @@ impl Runner {
         let before = host.measure();
         let mut target_bytes = host.target_bytes(order.reason, &before);
         // Unused pages that are in memory need no hook, and of those that never were nobody can tell before they are gone.
-        let unused_bytes = before.heap.map_or(0, |heap| heap.dirty_bytes);
-        if order.purge && order.call_hooks && unused_bytes > 0 && target_bytes != u64::MAX {
+        if order.purge && order.call_hooks && before.unused_bytes() > 0 && target_bytes != u64::MAX
+        {
             jemalloc::purge_all_arenas();
             target_bytes = host.target_bytes(order.reason, &host.measure());
         }

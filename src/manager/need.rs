@@ -33,7 +33,7 @@ pub(super) fn when_asked(
 }
 
 /// One that nobody asked for, while `level` holds. A level at which work is refused is led to its end at once, Elevated when it is
-/// quiet: when nothing had to be done since the last tick.
+/// quiet: when no cleanup has ended for a while.
 pub(super) fn by_itself(
     config: &Config,
     usage: &Usage,
@@ -64,18 +64,16 @@ pub(super) fn by_itself(
 
 /// Whether so much is unused that a purge alone is worth its while.
 fn is_purge_worth_it(usage: &Usage) -> bool {
-    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
-    usage
-        .binding
-        .is_some_and(|bound| unused_bytes >= (bound.limit_bytes / WORTH_PURGING_SHARE).max(1))
+    usage.binding.is_some_and(|bound| {
+        usage.unused_bytes() >= (bound.limit_bytes / WORTH_PURGING_SHARE).max(1)
+    })
 }
 
 /// `bound` without the pages that the allocator holds and nobody uses. Some of them may not be in memory at all, then this is too low:
 /// until the next purge, which leaves none.
 pub(super) fn in_use(bound: &Bound, usage: &Usage) -> Bound {
-    let unused_bytes = usage.heap.map_or(0, |heap| heap.dirty_bytes);
     Bound {
-        used_bytes: bound.used_bytes.saturating_sub(unused_bytes),
+        used_bytes: bound.used_bytes.saturating_sub(usage.unused_bytes()),
         ..*bound
     }
 }

@@ -288,12 +288,7 @@ impl Host for Shared {
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
         // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
         // memory is simply in use.
-        let unbraked_bytes = if room_bytes == u64::MAX {
-            0
-        } else {
-            room_bytes
-        };
-        self.unbraked_bytes.store(unbraked_bytes, Ordering::Relaxed);
+        self.unbraked_bytes.store(room_bytes, Ordering::Relaxed);
     }
 
     fn tell(&self, report: &CleanupReport) {

@@ -1,7 +1,6 @@
 //! The worker: takes readings, answers the bell, decides. It calls no hook; what it decides, the runner does.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -14,6 +13,7 @@ use crate::manager::shared::Shared;
 use crate::meter::{self, ring};
 use crate::pressure::{Classifier, Pace, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
+use crate::sys::wake::shielded;
 use crate::usage::Usage;
 
 /// Looks that are asked for come at most this often: one takes 100 to 400 us.
@@ -253,13 +253,6 @@ impl<'a> Worker<'a> {
             *wants_cleanup |= crossing.wants_cleanup;
             shielded(|| warn(&crossing));
         });
-    }
-}
-
-/// A subscriber is somebody else's code: its panic must not end the worker.
-fn shielded(tell: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
-        std::mem::forget(payload);
     }
 }
 

@@ -58,6 +58,11 @@ thread_local! {
 }
 
 /// What the brake has done so far.
+///
+/// ```
+/// let brake = plimsoll::get_memory_manager().stats().brake;
+/// assert_eq!(brake.pauses_total, 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

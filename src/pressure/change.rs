@@ -7,6 +7,14 @@ use crate::pressure::PressureLevel;
 use crate::usage::Bound;
 
 /// A change of the pressure level.
+///
+/// ```
+/// let subscription = plimsoll::get_memory_manager().on_pressure(|change| {
+///     if change.is_rise() {
+///         eprintln!("{change}"); // normal -> elevated (used): 92.1 MiB of 128.0 MiB (72.0 %)
+///     }
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -34,6 +42,10 @@ impl PressureChange {
 }
 
 /// What a level rests on.
+///
+/// ```
+/// assert_eq!(plimsoll::PressureCause::Forecast.to_string(), "forecast");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -5,10 +5,11 @@ mod subscribers;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
+use crate::sys::wake::fake::Woken;
 use PressureLevel::{Critical, Elevated, High, Normal};
 
 fn watch() -> Arc<Watch> {
@@ -27,22 +28,6 @@ fn change(from: PressureLevel, to: PressureLevel, cause: PressureCause) -> Press
 
 fn set(watch: &Arc<Watch>, to: PressureLevel) {
     watch.set(change(watch.level(), to, PressureCause::Used));
-}
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Woken(AtomicU64);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Woken {
-    fn times(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 fn poll<F: Future + Unpin>(future: &mut F, woken: &Arc<Woken>) -> Poll<F::Output> {

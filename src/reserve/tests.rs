@@ -13,6 +13,7 @@ use super::*;
 use crate::bytes::ByteSize;
 use crate::meter::clock;
 use crate::sys::clock::coarse_ms;
+use crate::sys::wake::fake::Woken;
 use crate::usage::{Bound, Limit, LimitSource, Usage};
 
 const GIB: u64 = 1 << 30;
@@ -77,22 +78,6 @@ fn open(limit_bytes: u64) -> (Arc<Fake>, Arc<Pool>) {
     let source: Weak<dyn Source> = Arc::downgrade(&fake) as Weak<dyn Source>;
     let pool = Pool::new(source);
     (fake, pool)
-}
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Woken(AtomicU64);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Woken {
-    fn times(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 fn poll(future: &mut Reserving, woken: &Arc<Woken>) -> Poll<Result<Reservation, ReserveError>> {

@@ -53,3 +53,26 @@ impl Wake for Sleeper {
         self.bell.notify_all();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Wake;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    pub(crate) struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Woken {
+        pub(crate) fn times(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+}

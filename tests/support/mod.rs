@@ -33,6 +33,16 @@ pub fn child_args(test: &str) -> [&str; 4] {
     [test, "--exact", "--nocapture", "--test-threads=1"]
 }
 
+/// Whether this is the process in which only `test` runs, with these variables set; else it starts that process and sees it succeed.
+#[track_caller]
+pub fn alone(test: &str, variables: &[(&str, &str)]) -> bool {
+    if !is_child() {
+        let variables = variables.iter().copied();
+        assert_success(&child(test).envs(variables).output().unwrap());
+    }
+    is_child()
+}
+
 /// Fails with what the child printed unless it ended well.
 #[track_caller]
 pub fn assert_success(output: &Output) {
