@@ -1,6 +1,7 @@
 //! [`MemoryManager`]: the only place where the rooms meet.
 
 mod builder;
+mod churn;
 mod config;
 mod entry;
 mod environment;

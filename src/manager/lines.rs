@@ -14,12 +14,13 @@ const LEAST_LINE_BYTES: u64 = 1 << 20;
 pub(super) fn set(
     config: &Config,
     usage: &Usage,
+    churn_bytes: u64,
     anonymous_bytes: Option<u64>,
     unbraked_bytes: u64,
 ) {
     let left_bytes = usage
         .binding
-        .and_then(|bound| left_bytes(config, &bound, usage));
+        .and_then(|bound| left_bytes(config, &bound, usage, churn_bytes));
     match (usage.heap, left_bytes) {
         (Some(heap), Some(left_bytes)) => meter::arm_heap_line(
             heap.active_bytes
@@ -41,9 +42,9 @@ pub(super) fn set(
 
 /// How much the heap may grow before somebody has to look: to the next line by what is in use, as unused pages are taken first; but not
 /// past where those have to go back, in case they are not. `None` above the last line.
-fn left_bytes(config: &Config, bound: &Bound, usage: &Usage) -> Option<u64> {
+fn left_bytes(config: &Config, bound: &Bound, usage: &Usage, churn_bytes: u64) -> Option<u64> {
     let lines = &config.lines;
-    let in_use = need::in_use(bound, usage);
+    let in_use = need::in_use(bound, usage, churn_bytes);
     let by_use = lines.left_to_next_bytes(&in_use)?;
     let to_purge = lines.left_to_purge_bytes(bound);
     let by_pages = if to_purge > 0 {

@@ -2,7 +2,8 @@
 //!
 //! What a hook frees stays with the allocator first, as unused pages that the next allocation takes. To give them back at once and
 //! fault them in again a moment later costs a busy program up to half of its speed. So hooks are asked by what is *in use*, without unused
-//! pages; those go back when usage as a whole comes close to the High line, and when it has become quiet.
+//! pages; those go back when usage as a whole comes close to the High line, and when it has become quiet. Unless that happens again and
+//! again: then the program needs room to work in, and so much of them counts as in use ([`Churn`](super::churn::Churn)).
 
 use crate::cleanup::{CleanupReason, Order};
 use crate::manager::config::Config;
@@ -37,6 +38,7 @@ pub(super) fn when_asked(
 pub(super) fn by_itself(
     config: &Config,
     usage: &Usage,
+    churn_bytes: u64,
     level: PressureLevel,
     is_quiet: bool,
 ) -> Option<Order> {
@@ -45,7 +47,7 @@ pub(super) fn by_itself(
     let kept = lines.level_that_holds(bound.percent()).min(level);
     let keeps_level = kept >= PressureLevel::High || is_quiet && kept > PressureLevel::Normal;
     let is_worth_it = is_purge_worth_it(usage);
-    let call_hooks = lines.level(in_use(&bound, usage).percent()) > PressureLevel::Normal
+    let call_hooks = lines.level(in_use(&bound, usage, churn_bytes).percent()) > PressureLevel::Normal
         // First what nobody uses.
         || keeps_level && !is_worth_it;
     let is_close = bound.percent() > lines.purge_percent();
@@ -69,21 +71,27 @@ fn is_purge_worth_it(usage: &Usage) -> bool {
     })
 }
 
-/// `bound` without the pages that the allocator holds and nobody uses. Some of them may not be in memory at all, then this is too low:
-/// until the next purge, which leaves none.
-pub(super) fn in_use(bound: &Bound, usage: &Usage) -> Bound {
+/// `bound` without the pages that the allocator holds and nobody uses, `churn_bytes` of them excepted. Some of them may not be in memory at
+/// all, then this is too low: until the next purge, which leaves none.
+pub(super) fn in_use(bound: &Bound, usage: &Usage, churn_bytes: u64) -> Bound {
+    let spare_bytes = usage.unused_bytes().saturating_sub(churn_bytes);
     Bound {
-        used_bytes: bound.used_bytes.saturating_sub(usage.unused_bytes()),
+        used_bytes: bound.used_bytes.saturating_sub(spare_bytes),
         ..*bound
     }
 }
 
 /// Bytes to ask hooks for; `u64::MAX` for all that can be spared.
-pub(super) fn target_bytes(config: &Config, reason: CleanupReason, usage: &Usage) -> u64 {
+pub(super) fn target_bytes(
+    config: &Config,
+    reason: CleanupReason,
+    usage: &Usage,
+    churn_bytes: u64,
+) -> u64 {
     match (reason, &usage.binding) {
         (CleanupReason::Forced, _) | (_, None) => u64::MAX,
         (_, Some(bound)) => {
-            let in_use = in_use(bound, usage);
+            let in_use = in_use(bound, usage, churn_bytes);
             let aim_bytes = config.lines.aim_bytes(bound);
             aim_bytes.map_or(0, |aim_bytes| in_use.used_bytes.saturating_sub(aim_bytes))
         }
@@ -117,19 +125,25 @@ mod tests {
         for (rss, limit, last, asked, alone) in table {
             let usage = usage(rss, limit);
             assert_eq!(when_asked(&config, &usage, last), asked, "{rss} {last}");
-            let order = by_itself(&config, &usage, PressureLevel::Normal, false);
+            let order = by_itself(&config, &usage, 0, PressureLevel::Normal, false);
             assert_eq!(order.map(|order| order.reason), alone, "{rss}");
             // Without a heap to ask, whatever hooks free is given back.
             assert!(order.is_none_or(|order| order.call_hooks && order.purge));
         }
-        let held = |rss, level, quiet| by_itself(&config, &usage(rss, Some(1000)), level, quiet);
+        let held = |rss, level, quiet| by_itself(&config, &usage(rss, Some(1000)), 0, level, quiet);
         assert!(held(660, PressureLevel::Elevated, true).is_some());
         assert!(held(660, PressureLevel::Elevated, false).is_none());
         assert!(held(660, PressureLevel::Normal, true).is_none());
         assert!(held(650, PressureLevel::Critical, true).is_none());
         let mut config = config;
         config.reactions.cleanup = false;
-        let order = by_itself(&config, &usage(801, Some(1000)), PressureLevel::High, true);
+        let order = by_itself(
+            &config,
+            &usage(801, Some(1000)),
+            0,
+            PressureLevel::High,
+            true,
+        );
         assert_eq!(order, None);
     }
 
@@ -138,7 +152,7 @@ mod tests {
     {
         let config = Config::DEFAULT;
         let order = |usage: &Usage, quiet: bool| {
-            by_itself(&config, usage, PressureLevel::Elevated, quiet)
+            by_itself(&config, usage, 0, PressureLevel::Elevated, quiet)
                 .map(|order| (order.call_hooks, order.purge))
         };
         // used, unused, at work, when it is quiet
@@ -147,8 +161,10 @@ mod tests {
             (701, 0, Some((true, false)), Some((true, true))),
             (740, 40, None, Some((false, true))),
             (740, 39, Some((true, false)), Some((true, true))),
-            (751, 100, Some((false, true)), Some((false, true))),
-            (751, 0, Some((true, true)), Some((true, true))),
+            (780, 100, None, Some((false, true))),
+            (781, 100, Some((false, true)), Some((false, true))),
+            (780, 0, Some((true, false)), Some((true, true))),
+            (781, 0, Some((true, true)), Some((true, true))),
             (801, 0, Some((true, true)), Some((true, true))),
             (801, 110, Some((false, true)), Some((false, true))),
             (656, 100, None, None),
@@ -161,11 +177,18 @@ mod tests {
             assert_eq!(order(&usage, false), at_work, "{used} {unused}");
             assert_eq!(order(&usage, true), when_quiet, "{used} {unused}");
         }
+        // Room that the program works in counts as in use.
+        let churning = |churn| {
+            let usage = with_unused(usage(740, Some(1000)), 200);
+            by_itself(&config, &usage, churn, PressureLevel::Elevated, false).is_some()
+        };
+        assert!(!churning(0) && !churning(160) && churning(161));
         // Where work is refused nobody waits for a quiet moment.
         let high = |used| {
             by_itself(
                 &config,
                 &with_unused(usage(used, Some(1000)), 60),
+                0,
                 PressureLevel::High,
                 false,
             )
@@ -177,7 +200,7 @@ mod tests {
     #[test]
     fn forced_asks_for_all_and_pressure_for_what_leads_to_the_level_below() {
         let config = Config::DEFAULT;
-        let target = |reason, rss, limit| target_bytes(&config, reason, &usage(rss, limit));
+        let target = |reason, rss, limit| target_bytes(&config, reason, &usage(rss, limit), 0);
         assert_eq!(target(Forced, 801, Some(1000)), u64::MAX);
         assert_eq!(target(Growth, 801, None), u64::MAX);
         assert_eq!(target(Pressure, 801, Some(1000)), 81);
@@ -186,7 +209,12 @@ mod tests {
         // Where Elevated still holds its end is the aim.
         assert_eq!(target(Pressure, 660, Some(1000)), 30);
         let with_unused = |unused| with_unused(usage(770, Some(1000)), unused);
-        assert_eq!(target_bytes(&config, Pressure, &with_unused(20)), 120);
-        assert_eq!(target_bytes(&config, Pressure, &with_unused(200)), 0);
+        let target = |unused, churn| target_bytes(&config, Pressure, &with_unused(unused), churn);
+        assert_eq!(target(20, 0), 120);
+        assert_eq!(target(200, 0), 0);
+        // What the program works with is in use.
+        assert_eq!(target(200, 150), 90);
+        assert_eq!(target(200, 200), 140);
+        assert_eq!(target(200, 1000), 140);
     }
 }

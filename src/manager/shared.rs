@@ -38,6 +38,8 @@ pub(super) struct Shared {
     time_to_limit_ms: AtomicU64,
     /// Cleanups were in vain: so much may be used before threads are braked. Else 0.
     unbraked_bytes: AtomicU64,
+    /// Unused pages that the program takes back at once, as the worker has learned.
+    churn_bytes: AtomicU64,
     pub(super) decay: Decay,
     this: Weak<Shared>,
 }
@@ -104,6 +106,7 @@ impl Shared {
                 looks_total: AtomicU64::new(0),
                 time_to_limit_ms: AtomicU64::new(NEVER),
                 unbraked_bytes: AtomicU64::new(0),
+                churn_bytes: AtomicU64::new(0),
                 decay: Decay::new(),
                 this: this.clone(),
             }
@@ -165,9 +168,24 @@ impl Shared {
         self.looks_total.fetch_add(1, Ordering::Relaxed);
         if is_installed {
             let unbraked_bytes = self.unbraked_bytes.load(Ordering::Relaxed);
-            lines::set(&self.config, &usage, anonymous_bytes, unbraked_bytes);
+            let churn_bytes = self.churn_bytes();
+            lines::set(
+                &self.config,
+                &usage,
+                churn_bytes,
+                anonymous_bytes,
+                unbraked_bytes,
+            );
         }
         usage
+    }
+
+    pub(super) fn set_churn_bytes(&self, bytes: u64) {
+        self.churn_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn churn_bytes(&self) -> u64 {
+        self.churn_bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_time_to_limit(&self, time: Option<Duration>) {
@@ -274,7 +292,7 @@ impl Host for Shared {
     }
 
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
-        need::target_bytes(&self.config, reason, usage)
+        need::target_bytes(&self.config, reason, usage, self.churn_bytes())
     }
 
     fn supervise(&self) {

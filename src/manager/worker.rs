@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::bytes::ByteSize;
 use crate::cleanup::{CleanupReason, Order};
+use crate::manager::churn::Churn;
 use crate::manager::need;
 use crate::manager::shared::Shared;
 use crate::meter::{self, ring};
@@ -42,6 +43,7 @@ struct Worker<'a> {
     shared: &'a Shared,
     classifier: Classifier,
     pace: Pace,
+    churn: Churn,
     next_tick: Instant,
     next_look: Instant,
     next_check: Instant,
@@ -74,6 +76,7 @@ impl<'a> Worker<'a> {
                 now,
             ),
             pace: Pace::new(),
+            churn: Churn::default(),
             next_tick: now,
             next_look: now,
             next_check: now,
@@ -137,9 +140,13 @@ impl<'a> Worker<'a> {
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
         let is_quiet = self.is_quiet(now);
-        if let Some(order) = need::by_itself(&self.shared.config, &usage, level, is_quiet)
+        let churn_bytes = self.churn.bytes(now);
+        self.shared.set_churn_bytes(churn_bytes);
+        if let Some(order) =
+            need::by_itself(&self.shared.config, &usage, churn_bytes, level, is_quiet)
             && self.may_clean_by_itself(now, &usage)
         {
+            self.learn(now, order, &usage, is_quiet);
             self.submit(order);
         }
         self.set_decay(now, level);
@@ -164,6 +171,18 @@ impl<'a> Worker<'a> {
             self.last_cleanup = now;
         }
         now.saturating_duration_since(self.last_cleanup) >= QUIET_AFTER
+    }
+
+    /// Unused pages that go back in the midst of work are missed there.
+    fn learn(&mut self, now: Instant, order: Order, usage: &Usage, is_quiet: bool) {
+        if let Some(bound) = usage.binding
+            && order.purge
+            && !is_quiet
+        {
+            self.churn
+                .purged(now, usage.unused_bytes(), bound.limit_bytes);
+            self.shared.set_churn_bytes(self.churn.bytes(now));
+        }
     }
 
     fn may_clean_by_itself(&self, now: Instant, usage: &Usage) -> bool {

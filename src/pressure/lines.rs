@@ -7,6 +7,8 @@ use crate::usage::Bound;
 const END: f64 = 15.0 / 16.0;
 /// Where a cleanup aims (72 percent for 80): below the end, or the level would begin again at once.
 const AIM: f64 = 9.0 / 10.0;
+/// Where unused pages go back, in parts of the way from Elevated to High.
+const PURGE: f64 = 8.0 / 10.0;
 
 /// Where Elevated, High and Critical begin: each above the one before, the last at most 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,9 +61,9 @@ impl Lines {
         }
     }
 
-    /// Where pages that the allocator holds and nobody uses have to go back: halfway to where threads are braked.
+    /// Where pages that the allocator holds and nobody uses have to go back: a little before threads are braked (78 percent for 80).
     pub(crate) fn purge_percent(&self) -> f64 {
-        f64::midpoint(self.elevated_percent, self.high_percent)
+        self.elevated_percent + PURGE * (self.high_percent - self.elevated_percent)
     }
 
     /// Bytes that `bound` is below that; 0 when it is above.
