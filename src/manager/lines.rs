@@ -6,8 +6,10 @@ use crate::meter;
 use crate::pressure::PressureLevel;
 use crate::usage::{Bound, Usage};
 
+/// Where much is left the heap rings by so much before the line: from there the looks go by the speed of growth.
+const EARLY_BYTES: u64 = 1 << 20;
 /// Nearer to its line the heap rings no sooner: each ring costs the worker a reading.
-const LEAST_LINE_BYTES: u64 = 1 << 20;
+const LEAST_LINE_BYTES: u64 = 256 << 10;
 
 /// The heap may grow by what is left to the next line, then it rings. From the Elevated line on threads look for themselves whether
 /// they are above the High line, or above `unbraked_bytes` of what the limit counts, if that is more.
@@ -22,10 +24,11 @@ pub(super) fn set(
         .binding
         .and_then(|bound| left_bytes(config, &bound, usage, churn_bytes));
     match (usage.heap, left_bytes) {
-        (Some(heap), Some(left_bytes)) => meter::arm_heap_line(
-            heap.active_bytes
-                .saturating_add(left_bytes.max(LEAST_LINE_BYTES)),
-        ),
+        (Some(heap), Some(left_bytes)) => {
+            meter::arm_heap_line(heap.active_bytes.saturating_add(
+                (left_bytes - EARLY_BYTES.min(left_bytes / 2)).max(LEAST_LINE_BYTES),
+            ))
+        }
         _ => meter::disarm_heap_line(),
     }
     match (anonymous_bytes, usage.binding) {

@@ -74,7 +74,11 @@ fn is_purge_worth_it(usage: &Usage) -> bool {
 /// `bound` without the pages that the allocator holds and nobody uses, `churn_bytes` of them excepted. Some of them may not be in memory at
 /// all, then this is too low: until the next purge, which leaves none.
 pub(super) fn in_use(bound: &Bound, usage: &Usage, churn_bytes: u64) -> Bound {
-    let spare_bytes = usage.unused_bytes().saturating_sub(churn_bytes);
+    let spare_bytes = if is_purge_worth_it(usage) {
+        usage.unused_bytes().saturating_sub(churn_bytes)
+    } else {
+        0
+    };
     Bound {
         used_bytes: bound.used_bytes.saturating_sub(spare_bytes),
         ..*bound

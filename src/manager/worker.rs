@@ -18,7 +18,7 @@ use crate::sys::wake::shielded;
 use crate::usage::Usage;
 
 /// Looks that are asked for come at most this often: one takes 100 to 400 us.
-const LOOK_SPACING: Duration = Duration::from_millis(2);
+const LOOK_SPACING: Duration = Duration::from_millis(1);
 /// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
 /// For so long a report that tasks wait for memory speaks for itself: the kernel looks at windows of two seconds.

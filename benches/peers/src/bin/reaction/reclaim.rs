@@ -4,6 +4,7 @@
 //! RSS in batches of 32 pages per processor, for us and for the worker alike. It begins at Normal, at a random distance below the
 //! line after a random rest, grows at one of several speeds, and goes on growing at that speed until the hook has freed
 //! something; at the speed called `stops` it stops right at the crossing, and nothing tells the worker but its own ticks.
+//! Where the forecast was so early that the hook freed something before the line was crossed, that crossing is left out.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,7 +97,7 @@ pub fn measure(pace: Pace, busy: bool) -> Result<Measured, Box<dyn Error>> {
     let mut random = Random(42);
     for number in 0..crossings {
         let speed = number % SPEEDS.len();
-        delays[speed].push(cross(manager, &cache, SPEEDS[speed], &mut random)?);
+        delays[speed].extend(cross(manager, &cache, SPEEDS[speed], &mut random)?);
     }
     let mut growing: Vec<f64> = delays[..STOPS].concat();
     growing.sort_by(f64::total_cmp);
@@ -156,13 +157,13 @@ macro_rules! names {
 pub const IDLE: [&str; 8] = names!("idle");
 pub const BUSY: [&str; 8] = names!("busy");
 
-/// Once from Normal over the line; milliseconds from the crossing to the first free.
+/// Once from Normal over the line; milliseconds from the crossing to the first free, `None` when that came first.
 fn cross(
     manager: &MemoryManager,
     cache: &Cache,
     (pause, goes_on): (Duration, bool),
     random: &mut Random,
-) -> Result<f64, Box<dyn Error>> {
+) -> Result<Option<f64>, Box<dyn Error>> {
     calm(manager)?;
     let begin_bytes = random.below(APPROACH_BYTES - (1 << 20)) + (1 << 20);
     while left_bytes(&manager.usage()) > begin_bytes {
@@ -177,6 +178,9 @@ fn cross(
         if is_above(&manager.usage()) {
             break (grown_ns, Instant::now());
         }
+        if cache.freed_ns.load(Ordering::Acquire) != 0 {
+            return Ok(None);
+        }
         if !pause.is_zero() {
             thread::sleep(pause);
         }
@@ -185,7 +189,7 @@ fn cross(
         let freed_ns = cache.freed_ns.load(Ordering::Acquire);
         if freed_ns != 0 {
             // The worker may have read the step before this thread did.
-            return Ok(freed_ns.saturating_sub(crossed_ns) as f64 / 1e6);
+            return Ok(Some(freed_ns.saturating_sub(crossed_ns) as f64 / 1e6));
         }
         if from.elapsed() > PATIENCE {
             return Err(format!("no hook: {}", manager.usage()).into());
