@@ -34,6 +34,9 @@ pub struct ManagerStats {
     pub decay_hastened: bool,
     /// How often everything was taken anew, by the worker, around cleanups, and for checks that somebody asked for.
     pub looks_total: u64,
+    /// Pages that the program frees and takes again at once, as learned from purges in the midst of work: hooks are asked to leave room for
+    /// so much.
+    pub churn_bytes: u64,
     /// Growth of RSS after which a cleanup is due.
     pub cleanup_threshold_bytes: u64,
     /// RSS after the last cleanup, or at the start: growth counts from here.
@@ -81,6 +84,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         },
         decay_hastened: shared.decay.is_hastened(),
         looks_total: shared.looks_total.load(Ordering::Relaxed),
+        churn_bytes: shared.churn_bytes(),
         cleanup_threshold_bytes: shared.config.cleanup_threshold_bytes,
         rss_at_last_cleanup_bytes: shared.last_rss_bytes.load(Ordering::Relaxed),
         reserved_bytes: shared.pool().reserved_bytes(),

@@ -31,18 +31,19 @@ impl Unit {
     }
 }
 
-const REQUESTS_P99: &str = "p99 of requests during cleanups / without";
+const PRESSURE_P99: &str = "p99 of requests during cleanups by pressure / without";
+const FORCED_P99: &str = "p99 of requests during forced cleanups, back to back / without";
 const EVICTIONS_P99: &str = "p99 of requests during evictions without a manager / without";
 const PURGES_P99: &str = "p99 of requests during purges without a hook / without";
 const ARITHMETIC_P99: &str = "p99 of requests beside a thread that only calculates / without";
-const WORK_P99: &str =
-    "p99 of a request's work during a cleanup / without, waits for a processor left out";
+const WORK_P99: &str = "p99 of a request's work during a cleanup by pressure / without, waits for a processor left out";
 const CHURN_PAGES: &str = "the same where blocks are hardly written to";
 const CHURN: &str = "churn at 85 % with cleanups in vain / at 50 %";
 
 /// Figures that are one measured value over another.
-const RATIOS: [(&str, &str, &str); 7] = [
-    (REQUESTS_P99, requests::CLEANUPS[1], requests::WITHOUT[1]),
+const RATIOS: [(&str, &str, &str); 8] = [
+    (PRESSURE_P99, requests::PRESSURE[1], requests::WITHOUT[1]),
+    (FORCED_P99, requests::CLEANUPS[1], requests::WITHOUT[1]),
     (EVICTIONS_P99, requests::EVICTIONS[1], requests::WITHOUT[1]),
     (PURGES_P99, requests::PURGES[1], requests::WITHOUT[1]),
     (
@@ -101,10 +102,14 @@ pub const FIGURES: &[Figure] = &[
     shown(worker::ELEVATED_WORKER, Share),
     shown(worker::ELEVATED_LOOK, Micros),
     shown(futile::CHURN_WORKER_50, Share),
-    at_most(REQUESTS_P99, Times, 1.5),
+    at_most(PRESSURE_P99, Times, 1.5),
+    shown(FORCED_P99, Times),
     shown(requests::WITHOUT[0], Micros),
     shown(requests::WITHOUT[1], Micros),
     shown(requests::WITHOUT[2], Micros),
+    shown(requests::PRESSURE[0], Micros),
+    shown(requests::PRESSURE[1], Micros),
+    shown(requests::PRESSURE[2], Micros),
     shown(requests::CLEANUPS[0], Micros),
     shown(requests::CLEANUPS[1], Micros),
     shown(requests::CLEANUPS[2], Micros),
@@ -114,6 +119,7 @@ pub const FIGURES: &[Figure] = &[
     shown(requests::WORK_P99[2], Micros),
     shown(requests::WORK_P99[3], Micros),
     shown(requests::WORK_P99[4], Micros),
+    shown(requests::WORK_P99[5], Micros),
     shown(EVICTIONS_P99, Times),
     shown(PURGES_P99, Times),
     shown(ARITHMETIC_P99, Times),

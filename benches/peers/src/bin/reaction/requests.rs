@@ -1,7 +1,8 @@
 //! What a cleanup does to requests. An open-loop client sends so many a second, each at its time whether the one before is done
 //! or not, and waits for that time by spinning; a request parses 1 KiB of JSON and puts it into a cache of 16 shards. On
-//! another thread something goes on in every other second: cleanups with their hook, or only a part of them, or nothing but
-//! arithmetic, which shows what a busy neighbour costs on this machine.
+//! another thread something goes on in every other second: cleanups as pressure has them come, each as soon as the cache has grown over the
+//! Elevated line again; forced ones, which give everything back; only a part of them; or nothing but arithmetic, which shows what a busy
+//! neighbour costs on this machine.
 //!
 //! Counted is a request during any part of which that something was under way. In between, the other thread fills the cache up again;
 //! requests that meet only that are not counted. The latency is from the time a request was due to the time it was done.
@@ -22,7 +23,11 @@ use serde_json::Value;
 use crate::threads::quantile;
 use crate::{Measured, Pace};
 
-const LIMIT: ByteSize = ByteSize::gib(2);
+/// What the full cache takes of the limit: a hundredth less than what a cleanup aims at.
+const FULL_PERCENT: u64 = 62;
+const ELEVATED_PERCENT: f64 = 70.0;
+/// For a cleanup that was due to have ended.
+const PATIENCE: Duration = Duration::from_secs(1);
 const SPACING: Duration = Duration::from_micros(500);
 const SLICE: Duration = Duration::from_secs(1);
 const SHARDS: u64 = 16;
@@ -36,6 +41,8 @@ const KIB: usize = 1 << 10;
 #[derive(Clone, Copy, PartialEq)]
 enum Beside {
     Nothing,
+    /// Those that nobody asked for.
+    Pressure,
     /// `force_cleanup` with a hook that evicts.
     Cleanups,
     /// The eviction alone, without any manager.
@@ -45,7 +52,8 @@ enum Beside {
     Arithmetic,
 }
 
-const BUSY: [Beside; 4] = [
+const BUSY: [Beside; 5] = [
+    Beside::Pressure,
     Beside::Cleanups,
     Beside::Evictions,
     Beside::Purges,
@@ -148,15 +156,19 @@ impl Bench {
             if beside != Beside::Arithmetic {
                 self.cache.fill(&self.text);
             }
-            if beside == Beside::Purges {
-                self.cache.evict(EVICTED);
+            let hook_evicts = matches!(beside, Beside::Pressure | Beside::Cleanups);
+            self.hook_evicts.store(hook_evicts, Ordering::Relaxed);
+            let cleanups = manager.stats().cleanups_total;
+            match beside {
+                Beside::Pressure => self.grow_over_the_line(manager, cleanups, ends),
+                Beside::Purges => self.cache.evict(EVICTED),
+                _ => {}
             }
-            self.hook_evicts
-                .store(beside == Beside::Cleanups, Ordering::Relaxed);
             let from = Instant::now();
             self.phase.fetch_add(1, Ordering::AcqRel);
             match beside {
                 Beside::Nothing => {}
+                Beside::Pressure => wait_for_a_cleanup(manager, cleanups),
                 Beside::Cleanups | Beside::Purges => drop(manager.force_cleanup()),
                 Beside::Evictions => self.cache.evict(EVICTED),
                 Beside::Arithmetic => {
@@ -166,6 +178,18 @@ impl Bench {
             self.phase.fetch_add(1, Ordering::AcqRel);
             self.runs[number].fetch_add(1, Ordering::Relaxed);
             self.run_ns[number].fetch_add(from.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Until the Elevated line is crossed, or a cleanup was sooner, or the second is over.
+    fn grow_over_the_line(&self, manager: &MemoryManager, cleanups: u64, ends: Duration) {
+        while manager.usage().percent().unwrap_or(0.0) <= ELEVATED_PERCENT
+            && manager.stats().cleanups_total == cleanups
+            && self.start.elapsed() < ends
+        {
+            for _ in 0..10 {
+                self.cache.handle(&self.text);
+            }
         }
     }
 
@@ -209,6 +233,14 @@ impl Bench {
     }
 }
 
+/// As long as the cleanup is under way, as it were; it sleeps in between, because nobody waits like that for one that comes by itself.
+fn wait_for_a_cleanup(manager: &MemoryManager, cleanups: u64) {
+    let from = Instant::now();
+    while manager.stats().cleanups_total == cleanups && from.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
 /// How long this thread was ready and had no processor: other programs' doing, and on two processors the runner's as well.
 struct Waits(File);
 
@@ -244,10 +276,15 @@ pub const WITHOUT: [&str; 3] = [
     "requests without a cleanup, p99",
     "requests without a cleanup, p99.9",
 ];
+pub const PRESSURE: [&str; 3] = [
+    "requests during cleanups by pressure, p50",
+    "requests during cleanups by pressure, p99",
+    "requests during cleanups by pressure, p99.9",
+];
 pub const CLEANUPS: [&str; 3] = [
-    "requests during cleanups, p50",
-    "requests during cleanups, p99",
-    "requests during cleanups, p99.9",
+    "requests during forced cleanups, p50",
+    "requests during forced cleanups, p99",
+    "requests during forced cleanups, p99.9",
 ];
 pub const EVICTIONS: [&str; 3] = [
     "requests during evictions without a manager, p50",
@@ -265,18 +302,18 @@ pub const ARITHMETIC: [&str; 3] = [
     "requests beside a thread that only calculates, p99.9",
 ];
 /// 99 of 100 took no more work, in the order of the above.
-pub const WORK_P99: [&str; 5] = [
+pub const WORK_P99: [&str; 6] = [
     "work of a request without a cleanup, p99",
-    "work of a request during cleanups, p99",
+    "work of a request during cleanups by pressure, p99",
+    "work of a request during forced cleanups, p99",
     "work of a request during evictions without a manager, p99",
     "work of a request during purges without a hook, p99",
     "work of a request beside a thread that only calculates, p99",
 ];
-pub const SAMPLES: &str = "requests that met a cleanup";
-pub const CLEANUP: &str = "a cleanup of these";
+pub const SAMPLES: &str = "requests that met a cleanup by pressure";
+pub const CLEANUP: &str = "a cleanup of these, from crossing the line to its end";
 
 pub fn measure(pace: Pace) -> Result<Measured, Box<dyn Error>> {
-    let manager = MemoryManager::builder().limit(LIMIT).install()?;
     let cycles: u32 = pace.of(1, 3);
     let bench = Arc::new(Bench {
         cache: Cache {
@@ -293,6 +330,9 @@ pub fn measure(pace: Pace) -> Result<Measured, Box<dyn Error>> {
         run_ns: Default::default(),
     });
     bench.cache.fill(&bench.text);
+    let full_bytes = MemoryManager::builder().build()?.usage().rss_bytes;
+    let limit = ByteSize::bytes(full_bytes * 100 / FULL_PERCENT);
+    let manager = MemoryManager::builder().limit(limit).install()?;
     let hook = Arc::clone(&bench);
     let _registration = manager.register_cleanup(CleanupFn::new("events", move |_| {
         if hook.hook_evicts.load(Ordering::Relaxed) {
@@ -307,7 +347,7 @@ pub fn measure(pace: Pace) -> Result<Measured, Box<dyn Error>> {
     beside.join().expect("it does not panic");
 
     let mut measured = Measured::new();
-    let names = [WITHOUT, CLEANUPS, EVICTIONS, PURGES, ARITHMETIC];
+    let names = [WITHOUT, PRESSURE, CLEANUPS, EVICTIONS, PURGES, ARITHMETIC];
     for (names, of) in names.into_iter().zip(&mut latencies) {
         of.sort_by(f64::total_cmp);
         if of.is_empty() {
