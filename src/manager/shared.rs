@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
@@ -36,8 +36,6 @@ pub(super) struct Shared {
     pub(super) looks_total: AtomicU64,
     /// The worker's forecast; [`NEVER`] when there is none.
     time_to_limit_ms: AtomicU64,
-    /// Cleanups were in vain: so much may be used before threads are braked. Else 0.
-    unbraked_bytes: AtomicU64,
     /// Unused pages that the program takes back at once, as the worker has learned.
     churn_bytes: AtomicU64,
     pub(super) decay: Decay,
@@ -105,7 +103,6 @@ impl Shared {
                 last_cleanup: Snapshot::new(None),
                 looks_total: AtomicU64::new(0),
                 time_to_limit_ms: AtomicU64::new(NEVER),
-                unbraked_bytes: AtomicU64::new(0),
                 churn_bytes: AtomicU64::new(0),
                 decay: Decay::new(),
                 this: this.clone(),
@@ -167,7 +164,9 @@ impl Shared {
         let usage = gauge.usage();
         self.looks_total.fetch_add(1, Ordering::Relaxed);
         if is_installed {
-            let unbraked_bytes = self.unbraked_bytes.load(Ordering::Relaxed);
+            // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
+            // memory is simply in use.
+            let unbraked_bytes = self.threads().runner.room_bytes(Instant::now());
             let churn_bytes = self.churn_bytes();
             lines::set(
                 &self.config,
@@ -299,14 +298,11 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: u64) {
+    fn cleaned(&self, report: &Arc<CleanupReport>) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
-        // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
-        // memory is simply in use.
-        self.unbraked_bytes.store(room_bytes, Ordering::Relaxed);
     }
 
     fn tell(&self, report: &CleanupReport) {
