@@ -64,6 +64,14 @@ pub(super) fn by_itself(
     })
 }
 
+/// What is left of `order` while hooks rest. Pure.
+pub(super) fn while_hooks_rest(order: Order, usage: &Usage) -> Option<Order> {
+    (order.purge && is_purge_worth_it(usage)).then_some(Order {
+        call_hooks: false,
+        ..order
+    })
+}
+
 /// Whether so much is unused that a purge alone is worth its while.
 fn is_purge_worth_it(usage: &Usage) -> bool {
     usage.binding.is_some_and(|bound| {
@@ -199,6 +207,25 @@ mod tests {
         };
         assert!(high(751).is_some());
         assert_eq!(high(749), None);
+    }
+
+    #[test]
+    fn while_hooks_rest_pages_go_back_that_are_worth_it() {
+        let order = |call_hooks, purge| Order {
+            reason: Pressure,
+            call_hooks,
+            purge,
+        };
+        let table = [
+            (order(true, true), 10, Some(order(false, true))),
+            (order(false, true), 10, Some(order(false, true))),
+            (order(true, true), 9, None),
+            (order(true, false), 500, None),
+        ];
+        for (order, unused, expected) in table {
+            let usage = with_unused(usage(900, Some(1000)), unused);
+            assert_eq!(while_hooks_rest(order, &usage), expected, "{order:?}");
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl<'a> Worker<'a> {
         self.shared.set_churn_bytes(churn_bytes);
         if let Some(order) =
             need::by_itself(&self.shared.config, &usage, churn_bytes, level, is_quiet)
-            && self.may_clean_by_itself(now, &usage)
+            && let Some(order) = self.may_do(now, order, &usage)
         {
             self.learn(now, order, &usage, is_quiet);
             self.submit(order);
@@ -188,6 +188,18 @@ impl<'a> Worker<'a> {
     fn may_clean_by_itself(&self, now: Instant, usage: &Usage) -> bool {
         let runner = &self.shared.threads().runner;
         !runner.is_busy() && runner.has_rested(now, usage)
+    }
+
+    /// What of `order` may be done now: while hooks rest, as they were in vain, unused pages go back all the same.
+    fn may_do(&self, now: Instant, order: Order, usage: &Usage) -> Option<Order> {
+        let runner = &self.shared.threads().runner;
+        if runner.is_busy() {
+            None
+        } else if runner.has_rested(now, usage) {
+            Some(order)
+        } else {
+            need::while_hooks_rest(order, usage)
+        }
     }
 
     /// Pages that the program frees go back sooner once pressure has lasted, and as before when it is over.
