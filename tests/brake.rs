@@ -104,7 +104,10 @@ fn a_filler_waits_for_the_hook_and_is_told_of_in_the_statistics() {
     let before = brake().pauses_total;
     drop(touched(8));
     assert_eq!(brake().pauses_total, before);
-    let status = fork(|| i32::from(brake() != BrakeStats::default()));
+    let status = fork(|| {
+        two_looks();
+        i32::from(brake() != BrakeStats::default())
+    });
     assert_eq!(status, 0, "a child began with its parent's pauses");
 }
 

@@ -60,8 +60,11 @@ fn above_the_elevated_line_hooks_give_back_what_leads_below_it_and_no_more() {
     });
     let report = manager.stats().last_cleanup.unwrap();
     assert_eq!(report.reason, Some(CleanupReason::Pressure), "{report}");
-    let target_bytes = report.target_bytes.unwrap();
-    assert!((1..=80 * MIB as u64).contains(&target_bytes), "{report}");
+    // Another may have followed that only gave back what the hook had freed, and had no need of it.
+    if !report.hooks.is_empty() {
+        let target_bytes = report.target_bytes.unwrap();
+        assert!((1..=80 * MIB as u64).contains(&target_bytes), "{report}");
+    }
     // From 73 percent to 63: some 26 MiB of the 186, and never all.
     let held = cache.lock().unwrap().len();
     assert!((120..180).contains(&held), "{held} MiB are left");
