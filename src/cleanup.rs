@@ -6,6 +6,7 @@ mod decay;
 mod hook;
 mod job;
 mod learned;
+mod order;
 mod periodic;
 #[cfg(feature = "quick_cache")]
 mod quick_cache;
@@ -15,6 +16,7 @@ mod runner;
 
 pub(crate) use decay::Decay;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
+pub(crate) use order::Order;
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
 #[cfg(feature = "quick_cache")]
@@ -22,4 +24,4 @@ pub use quick_cache::QuickCacheHook;
 pub use registry::CleanupRegistration;
 pub(crate) use registry::Registry;
 pub use report::{CleanupOutcome, CleanupReport, HookOutcome, HookReport};
-pub(crate) use runner::{Host, Order, Runner};
+pub(crate) use runner::{Host, Runner};

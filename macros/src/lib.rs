@@ -100,7 +100,7 @@ use self::parse::Function;
 /// | `max_mb = 100` | the same; an "MB" is 1024 * 1024 bytes here |
 /// | `max = "64MiB"` | the limit as text, as docker reads it: `b`, `k`, `m`, `g`, `t`, alone or as in `kb` and `kib`, in any case, always powers of 1024; without a unit: bytes |
 /// | `on_exceed = "warn"` | what a call above the limit leads to: `"warn"`, `"error"`, `"panic"` or `"shadow"`, see below. Defaults to `"warn"` |
-/// | `cleanup_on_exceed = true` | whether it asks for a cleanup as well. Defaults to `true` |
+/// | `cleanup_on_exceed = true` | whether it asks for a cleanup as well: a purge, with cleanup hooks above the Elevated line. Defaults to `true` |
 /// | `name = "parse"` | what the function is called in warnings, errors and metrics. Defaults to its path, such as `my_crate::import::parse` (of a method: without its type) |
 /// | `crate = "my_crate::plimsoll"` | where the library is, for crates that re-export it. Defaults to `::plimsoll` |
 ///

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::cleanup::call::Called;
+use crate::cleanup::order::Order;
 use crate::cleanup::registry::Entry;
-use crate::cleanup::runner::Order;
 use crate::cleanup::{CleanupOutcome, CleanupReport, CleanupRequest, HookOutcome, HookReport};
 use crate::usage::Usage;
 
@@ -25,6 +25,8 @@ pub(super) struct Job {
     pub(super) order: Order,
     pub(super) started: Instant,
     pub(super) before: Usage,
+    /// By how much RSS fell from here says what the cleanup was worth.
+    pub(super) judged_from_rss_bytes: u64,
     pub(super) reports: Vec<HookReport>,
     /// Processor time that it took.
     pub(super) cost: Duration,
@@ -64,6 +66,7 @@ impl Job {
             order,
             started: now,
             before,
+            judged_from_rss_bytes: before.rss_bytes,
             reports: Vec::with_capacity(hooks.len()),
             cost: Duration::ZERO,
             target_bytes,

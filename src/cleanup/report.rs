@@ -55,15 +55,16 @@ impl CleanupReport {
         self.before.rss_bytes as i64 - self.after.rss_bytes as i64
     }
 
-    /// What it gave back, for judging whether it was worth its cost: the process fills up again meanwhile, so RSS alone would
-    /// say nothing of what hooks were measured to free.
-    pub(crate) fn yielded_bytes(&self) -> u64 {
+    /// What it gave back, for judging whether it was worth its cost, by RSS from `from_rss_bytes` on: the process fills up again
+    /// meanwhile, so RSS alone would say nothing of what hooks were measured to free.
+    pub(crate) fn yielded_bytes(&self, from_rss_bytes: u64) -> u64 {
         let by_hooks: i64 = self
             .hooks
             .iter()
             .filter_map(HookReport::net_freed_bytes)
             .sum();
-        u64::try_from(by_hooks.max(self.returned_bytes())).unwrap_or(0)
+        let by_rss = from_rss_bytes as i64 - self.after.rss_bytes as i64;
+        u64::try_from(by_hooks.max(by_rss)).unwrap_or(0)
     }
 
     /// This report, with usage as of now at its end.
@@ -311,23 +312,23 @@ mod tests {
             allocated_bytes: allocated,
             ..HookReport::without_result("cache", HookOutcome::Completed, Duration::ZERO)
         };
-        let report = |rss_before, rss_after, hooks| CleanupReport {
-            before: usage(rss_before, None),
-            hooks,
-            ..CleanupReport::not_run(CleanupOutcome::Cleaned, None, usage(rss_after, None))
+        let yielded = |rss_before, rss_after, hooks| {
+            let after = usage(rss_after, None);
+            let report = CleanupReport {
+                hooks,
+                ..CleanupReport::not_run(CleanupOutcome::Cleaned, None, after)
+            };
+            report.yielded_bytes(rss_before)
         };
         let (frees, grows) = (hook(Some(50), Some(10)), hook(Some(5), Some(20)));
         let unmeasured = || vec![hook(None, None)];
-        assert_eq!(report(100, 70, vec![frees.clone()]).yielded_bytes(), 40);
-        assert_eq!(report(100, 30, vec![frees.clone()]).yielded_bytes(), 70);
+        assert_eq!(yielded(100, 70, vec![frees.clone()]), 40);
+        assert_eq!(yielded(100, 30, vec![frees.clone()]), 70);
         // The process has filled up again meanwhile.
-        assert_eq!(report(100, 900, vec![frees.clone()]).yielded_bytes(), 40);
-        assert_eq!(
-            report(100, 100, vec![frees, grows.clone()]).yielded_bytes(),
-            25
-        );
-        assert_eq!(report(100, 100, vec![grows]).yielded_bytes(), 0);
-        assert_eq!(report(100, 60, unmeasured()).yielded_bytes(), 40);
-        assert_eq!(report(100, 160, unmeasured()).yielded_bytes(), 0);
+        assert_eq!(yielded(100, 900, vec![frees.clone()]), 40);
+        assert_eq!(yielded(100, 100, vec![frees, grows.clone()]), 25);
+        assert_eq!(yielded(100, 100, vec![grows]), 0);
+        assert_eq!(yielded(100, 60, unmeasured()), 40);
+        assert_eq!(yielded(100, 160, unmeasured()), 0);
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cleanup::backoff::Backoff;
 use crate::cleanup::call::{Called, Stopwatch, call};
 use crate::cleanup::job::{Job, Step};
+use crate::cleanup::order::Order;
 use crate::cleanup::registry::Entry;
 use crate::cleanup::{CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, Registry};
 use crate::meter;
@@ -51,26 +52,6 @@ pub(crate) trait Host: Send + Sync {
     fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: u64);
     /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
     fn tell(&self, report: &CleanupReport);
-}
-
-/// A cleanup to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) reason: CleanupReason,
-    pub(crate) call_hooks: bool,
-    /// Give the allocator's unused pages back.
-    pub(crate) purge: bool,
-}
-
-impl Order {
-    /// One cleanup that answers both.
-    fn merge(self, other: Order) -> Order {
-        Order {
-            reason: self.reason.max(other.reason),
-            call_hooks: self.call_hooks || other.call_hooks,
-            purge: self.purge || other.purge,
-        }
-    }
 }
 
 /// A cleanup that was asked for.
@@ -303,16 +284,21 @@ impl Runner {
         let before = host.measure();
         let mut target_bytes = host.target_bytes(order.reason, &before);
         // Unused pages that are in memory need no hook, and of those that never were nobody can tell before they are gone.
+        let mut at_hooks = before;
         if order.purge && order.call_hooks && before.unused_bytes() > 0 && target_bytes != u64::MAX
         {
             jemalloc::purge_all_arenas();
-            target_bytes = host.target_bytes(order.reason, &host.measure());
+            at_hooks = host.measure();
+            target_bytes = host.target_bytes(order.reason, &at_hooks);
         }
         let hooks = if order.call_hooks {
             self.registry.in_order()
         } else {
             Vec::new()
         };
+        // What was purged first is not the yield of hooks. Where that was enough, or nobody else is there to ask, it is the cleanup's.
+        let judge_hooks = target_bytes > 0 && !hooks.is_empty();
+        let judged_from = if judge_hooks { at_hooks } else { before };
         let mut job = Job::new(
             order,
             before,
@@ -321,6 +307,7 @@ impl Runner {
             Instant::now(),
             self.deadline,
         );
+        job.judged_from_rss_bytes = judged_from.rss_bytes;
         job.cost = stopwatch.cost();
         self.state.lock().running = Some(Some(job));
     }
@@ -373,10 +360,10 @@ impl Runner {
                 .into_iter()
                 .flatten()
                 .max_by_key(|bound| bound.used_bytes);
-            let (target_bytes, yielded_bytes) = (job.target_bytes, report.yielded_bytes());
+            let yielded_bytes = report.yielded_bytes(job.judged_from_rss_bytes);
             state
                 .backoff
-                .cleaned(now, cost, target_bytes, yielded_bytes, highest);
+                .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);
         }
         let room_bytes = state.backoff.room_bytes();
         drop(state);
@@ -398,3 +385,6 @@ enum Work {
     Hook(Arc<Entry>, CleanupRequest),
     Purge,
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,6 +167,10 @@ impl Shared {
         let usage = gauge.usage();
         self.looks_total.fetch_add(1, Ordering::Relaxed);
         if is_installed {
+            // What cleanups in vain allowed is over with the pressure.
+            if need::level_by_use(&self.config, &usage) == PressureLevel::Normal {
+                self.unbraked_bytes.store(0, Ordering::Relaxed);
+            }
             let unbraked_bytes = self.unbraked_bytes.load(Ordering::Relaxed);
             let churn_bytes = self.churn_bytes();
             lines::set(

@@ -28,18 +28,19 @@ pub struct ManagerStats {
     pub max_memory_percent: f64,
     /// The Critical line in percent of the limit.
     pub critical_percent: f64,
-    /// How often and how long threads were braked. Of the process: zeros for a manager that is not installed.
+    /// How often and how long threads were braked. Of the process, a forked child counts anew: zeros for a manager that is not installed.
     pub brake: BrakeStats,
     /// Whether the allocator gives freed pages back sooner now, because pressure has lasted.
     pub decay_hastened: bool,
-    /// How often everything was taken anew, by the worker, around cleanups, and for checks that somebody asked for.
+    /// How often everything was taken anew, by the worker, around cleanups, and for checks that somebody asked for. A forked child
+    /// goes on from its parent's count.
     pub looks_total: u64,
     /// Pages that the program frees and takes again at once, as learned from purges in the midst of work: hooks are asked to leave room for
     /// so much.
     pub churn_bytes: u64,
     /// Growth of RSS after which a cleanup is due.
     pub cleanup_threshold_bytes: u64,
-    /// RSS after the last cleanup, or at the start: growth counts from here.
+    /// RSS after the last cleanup, or at the start: growth counts from here, in a forked child as well before its own first cleanup.
     pub rss_at_last_cleanup_bytes: u64,
     /// What is reserved, filled or not.
     pub reserved_bytes: u64,
@@ -48,13 +49,13 @@ pub struct ManagerStats {
     /// How many wait for a reservation.
     pub reservations_waiting: u64,
     /// How often the heap grew up to where the next line might be reached, and the worker took a reading. Of the process: 0 for a
-    /// manager that is not installed.
+    /// manager that is not installed. A forked child goes on from its parent's count.
     pub heap_line_passed_total: u64,
     /// What was told earlier than the ticks, and who tells.
     pub notices: NoticeStats,
-    /// Cleanups that ran.
+    /// Cleanups that ran. A forked child goes on from its parent's count.
     pub cleanups_total: u64,
-    /// The last one.
+    /// The last one; in a forked child its parent's, until it has one of its own.
     pub last_cleanup: Option<CleanupReport>,
     /// Names of the registered hooks, in the order in which they run: by priority, then by what they gave back per millisecond.
     pub hooks: Vec<String>,

@@ -36,15 +36,25 @@ const NO_LINE: u64 = u64::MAX;
 static LINE_BYTES: AtomicU64 = AtomicU64::new(NO_LINE);
 /// Whether events look at all.
 static WATCHING: AtomicBool = AtomicBool::new(false);
-static STATM: OnceLock<PerProcess<Option<Statm>>> = OnceLock::new();
+static OWN: OnceLock<PerProcess<Own>> = OnceLock::new();
 
-static PAUSES: Pauses = Pauses {
-    total: AtomicU64::new(0),
-    at_bound_total: AtomicU64::new(0),
-    paused_ns_total: AtomicU64::new(0),
-    worst_ns: AtomicU64::new(0),
-};
+/// One process's; a forked child begins anew.
+struct Own {
+    /// `None` where it can't be read.
+    statm: Option<Statm>,
+    pauses: Pauses,
+}
 
+impl Own {
+    fn open() -> Self {
+        Own {
+            statm: Statm::open(Path::new("/")),
+            pauses: Pauses::default(),
+        }
+    }
+}
+
+#[derive(Default)]
 struct Pauses {
     total: AtomicU64,
     at_bound_total: AtomicU64,
@@ -57,7 +67,7 @@ thread_local! {
     static IS_EXEMPT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What the brake has done so far.
+/// What the brake has done so far, in this process: a forked child counts anew.
 ///
 /// ```
 /// let brake = plimsoll::get_memory_manager().stats().brake;
@@ -85,9 +95,9 @@ pub(crate) fn exempt_this_thread() {
 /// The process's anonymous memory, as the brake sees it; `None` where it can't be read, and no brake works. Not inside the
 /// allocator: opens its file once per process.
 pub(crate) fn anonymous_bytes() -> Option<u64> {
-    let open = || Statm::open(Path::new("/"));
-    let statm = STATM.get_or_init(|| PerProcess::new(open()));
-    statm.get(|_| open()).as_ref()?.read()?.anonymous_bytes
+    let own = OWN.get_or_init(|| PerProcess::new(Own::open()));
+    let own = own.get(|_| Own::open());
+    own.statm.as_ref()?.read()?.anonymous_bytes
 }
 
 /// From now on threads wait while anonymous memory is above `line_bytes`; `watching`: whether each event is to look.
@@ -121,12 +131,13 @@ pub(super) fn at_event() {
     if IS_EXEMPT.try_with(Cell::get).unwrap_or(true) || std::thread::panicking() {
         return;
     }
-    if let Some(Some(statm)) = STATM.get().and_then(PerProcess::peek)
+    if let Some(own) = OWN.get().and_then(PerProcess::peek)
+        && let Some(statm) = &own.statm
         && is_above(statm)
     {
         // The worker may not know yet, and all wait for it.
         installed::ring_from_event(ring::LOOK);
-        pause(|| is_above(statm));
+        pause(&own.pauses, || is_above(statm));
     }
 }
 
@@ -137,7 +148,7 @@ fn is_above(statm: &Statm) -> bool {
 }
 
 /// Sleeps while `must_wait`, until the time is up.
-fn pause(must_wait: impl Fn() -> bool) {
+fn pause(pauses: &Pauses, must_wait: impl Fn() -> bool) {
     let start_ns = clock::monotonic_ns();
     let (paused_ns, at_bound) = loop {
         clock::pause(STEP_NS);
@@ -149,21 +160,24 @@ fn pause(must_wait: impl Fn() -> bool) {
             break (paused_ns, true);
         }
     };
-    PAUSES.total.fetch_add(1, Ordering::Relaxed);
-    PAUSES
+    pauses.total.fetch_add(1, Ordering::Relaxed);
+    pauses
         .at_bound_total
         .fetch_add(at_bound.into(), Ordering::Relaxed);
-    PAUSES
+    pauses
         .paused_ns_total
         .fetch_add(paused_ns, Ordering::Relaxed);
-    PAUSES.worst_ns.fetch_max(paused_ns, Ordering::Relaxed);
+    pauses.worst_ns.fetch_max(paused_ns, Ordering::Relaxed);
 }
 
 pub(crate) fn brake_stats() -> BrakeStats {
+    let Some(Own { pauses, .. }) = OWN.get().and_then(PerProcess::peek) else {
+        return BrakeStats::default();
+    };
     BrakeStats {
-        pauses_total: PAUSES.total.load(Ordering::Relaxed),
-        at_bound_total: PAUSES.at_bound_total.load(Ordering::Relaxed),
-        paused_ms_total: PAUSES.paused_ns_total.load(Ordering::Relaxed) / 1_000_000,
-        worst_pause_us: PAUSES.worst_ns.load(Ordering::Relaxed) / 1000,
+        pauses_total: pauses.total.load(Ordering::Relaxed),
+        at_bound_total: pauses.at_bound_total.load(Ordering::Relaxed),
+        paused_ms_total: pauses.paused_ns_total.load(Ordering::Relaxed) / 1_000_000,
+        worst_pause_us: pauses.worst_ns.load(Ordering::Relaxed) / 1000,
     }
 }

@@ -123,7 +123,7 @@ impl MemoryLimit {
 
     /// Whether passing the limit requests a cleanup. Defaults to `true`.
     ///
-    /// The cleanup purges; cleanup hooks run as well when the process is above its High line. A function over its bound in
+    /// The cleanup purges; cleanup hooks run as well when the process is above its Elevated line. A function over its bound in
     /// a process that has room does not empty everybody's caches.
     ///
     /// ```
