@@ -4,6 +4,7 @@ mod backoff;
 mod call;
 mod decay;
 mod hook;
+mod hook_stats;
 mod job;
 mod learned;
 mod periodic;
@@ -15,6 +16,7 @@ mod runner;
 
 pub(crate) use decay::Decay;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
+pub use hook_stats::HookStats;
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
 #[cfg(feature = "quick_cache")]

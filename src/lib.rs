@@ -21,7 +21,8 @@ pub use bytes::{ByteSize, ParseByteSizeError};
 pub use cleanup::QuickCacheHook;
 pub use cleanup::{
     ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
-    CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
+    CleanupReport, CleanupRequest, HookOutcome, HookReport, HookStats, PeriodicCleanup,
+    PeriodicStats,
 };
 pub use explain::{Finding, Severity};
 pub use manager::{

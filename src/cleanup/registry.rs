@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::cleanup::CleanupHook;
+use crate::cleanup::hook_stats::{HookStats, Tally};
 use crate::cleanup::learned::{Learned, order};
 use crate::sys::fork::{self, Snapshot};
 
@@ -21,6 +22,7 @@ pub(crate) struct Entry {
     running_in: AtomicU64,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
+    pub(crate) tally: Tally,
     pub(crate) learned: Learned,
 }
 
@@ -42,6 +44,11 @@ impl Entry {
 
     pub(crate) fn end_call(&self) {
         self.running_in.store(0, Ordering::Release);
+    }
+
+    pub(crate) fn stats(&self) -> HookStats {
+        let timeouts_total = self.timeouts_total.load(Ordering::Relaxed);
+        self.tally.stats(&self.name, timeouts_total)
     }
 }
 
@@ -68,6 +75,7 @@ impl Registry {
             registered: AtomicBool::new(true),
             running_in: AtomicU64::new(0),
             timeouts_total: AtomicU64::new(0),
+            tally: Tally::default(),
             learned: Learned::new(),
         });
         let id = entry.id;

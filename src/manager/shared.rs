@@ -31,6 +31,9 @@ pub(super) struct Shared {
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
+    pub(super) cleanups_futile_total: AtomicU64,
+    pub(super) cleanup_returned_bytes_total: AtomicU64,
+    pub(super) cleanup_cpu_us_total: AtomicU64,
     pub(super) last_cleanup: Snapshot<Option<Arc<CleanupReport>>>,
     /// How often everything was taken anew.
     pub(super) looks_total: AtomicU64,
@@ -102,6 +105,9 @@ impl Shared {
                 subscribers,
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
+                cleanups_futile_total: AtomicU64::new(0),
+                cleanup_returned_bytes_total: AtomicU64::new(0),
+                cleanup_cpu_us_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
                 looks_total: AtomicU64::new(0),
                 time_to_limit_ms: AtomicU64::new(NEVER),
@@ -299,10 +305,17 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: u64) {
+    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: u64) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
+        self.cleanups_futile_total
+            .fetch_add(u64::from(is_futile), Ordering::Relaxed);
+        let returned_bytes = u64::try_from(report.returned_bytes()).unwrap_or(0);
+        self.cleanup_returned_bytes_total
+            .fetch_add(returned_bytes, Ordering::Relaxed);
+        self.cleanup_cpu_us_total
+            .fetch_add(report.cpu_us, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
         // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
         // memory is simply in use.
