@@ -16,6 +16,9 @@ mod scope;
 mod sys;
 mod usage;
 
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
+
 pub use bytes::{ByteSize, ParseByteSizeError};
 #[cfg(feature = "quick_cache")]
 pub use cleanup::QuickCacheHook;

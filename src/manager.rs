@@ -8,6 +8,8 @@ mod environment;
 mod event;
 mod findings;
 mod global;
+#[cfg(feature = "telemetry")]
+mod kept;
 mod lines;
 mod need;
 mod notices;
@@ -338,6 +340,23 @@ impl MemoryManager {
     /// ```
     pub fn findings(&self) -> Vec<Finding> {
         findings::collect(&self.shared)
+    }
+
+    /// What each registered hook says it could give back now, by name, in the order of registration and priority. Calls the hooks' own
+    /// code, on this thread: never from a thread of the library's, and under no lock.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn estimates(&self) -> Vec<(String, Option<u64>)> {
+        let entries = self.shared.registry.entries();
+        entries
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.estimate()))
+            .collect()
+    }
+
+    /// What a room above keeps with this manager.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn kept(&self) -> &kept::Kept {
+        &self.shared.kept
     }
 }
 

@@ -8,6 +8,8 @@ use crate::cleanup::CleanupHook;
 use crate::cleanup::hook_stats::{HookStats, Tally};
 use crate::cleanup::learned::{Learned, order};
 use crate::sys::fork::{self, Snapshot};
+#[cfg(feature = "telemetry")]
+use crate::sys::wake::shielded;
 
 /// A registered hook. Name and priority are asked for once, at registration.
 pub(crate) struct Entry {
@@ -20,6 +22,9 @@ pub(crate) struct Entry {
     /// The process generation, plus 1, in which a runner is inside the hook, also after that runner was given up; else 0. A
     /// forked child has no such runner.
     running_in: AtomicU64,
+    /// As `running_in`, of a thread that is inside its `estimate`.
+    #[cfg(feature = "telemetry")]
+    estimating_in: AtomicU64,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
     pub(crate) tally: Tally,
@@ -44,6 +49,20 @@ impl Entry {
 
     pub(crate) fn end_call(&self) {
         self.running_in.store(0, Ordering::Release);
+    }
+
+    /// What the hook says it could give back now. `None` as well while it is in a call (a cache that is being emptied is often
+    /// locked), while another thread asks it, and when it panics. Runs its code on this thread.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn estimate(&self) -> Option<u64> {
+        let here = fork::generation() + 1;
+        if self.is_running() || self.estimating_in.swap(here, Ordering::AcqRel) == here {
+            return None;
+        }
+        let mut estimate = None;
+        shielded(|| estimate = self.hook.estimate());
+        self.estimating_in.store(0, Ordering::Release);
+        estimate
     }
 
     pub(crate) fn stats(&self) -> HookStats {
@@ -74,6 +93,8 @@ impl Registry {
             hook,
             registered: AtomicBool::new(true),
             running_in: AtomicU64::new(0),
+            #[cfg(feature = "telemetry")]
+            estimating_in: AtomicU64::new(0),
             timeouts_total: AtomicU64::new(0),
             tally: Tally::default(),
             learned: Learned::new(),

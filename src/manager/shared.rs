@@ -9,6 +9,8 @@ use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
 };
 use crate::manager::config::Config;
+#[cfg(feature = "telemetry")]
+use crate::manager::kept::Kept;
 use crate::manager::notices::Notices;
 use crate::manager::watcher::{Plan, Watcher};
 use crate::manager::{lines, need, worker};
@@ -44,6 +46,8 @@ pub(super) struct Shared {
     /// Unused pages that the program takes back at once, as the worker has learned.
     churn_bytes: AtomicU64,
     pub(super) decay: Decay,
+    #[cfg(feature = "telemetry")]
+    pub(super) kept: Kept,
     this: Weak<Shared>,
 }
 
@@ -114,6 +118,8 @@ impl Shared {
                 unbraked_bytes: AtomicU64::new(0),
                 churn_bytes: AtomicU64::new(0),
                 decay: Decay::new(),
+                #[cfg(feature = "telemetry")]
+                kept: Kept::new(),
                 this: this.clone(),
             }
         });
