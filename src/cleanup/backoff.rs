@@ -150,10 +150,10 @@ mod tests {
         for (cost, rest) in table {
             let mut backoff = Backoff::default();
             assert!(backoff.may_start(now, None));
-            backoff.cleaned(now, cost, GIB, 0, None);
+            assert!(backoff.cleaned(now, cost, GIB, 0, None));
             assert!(!backoff.may_start(now + rest - Duration::from_nanos(1), None));
             assert!(backoff.may_start(now + rest, None), "{cost:?}");
-            backoff.cleaned(now, cost, GIB, GIB, None);
+            assert!(!backoff.cleaned(now, cost, GIB, GIB, None));
             assert!(backoff.may_start(now, None), "{cost:?}");
         }
     }
