@@ -14,6 +14,8 @@ mod lines;
 mod need;
 mod notices;
 mod shared;
+#[cfg(feature = "telemetry")]
+mod stalls;
 mod stats;
 #[cfg(target_os = "linux")]
 mod watcher;
@@ -31,6 +33,8 @@ pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limit
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
 pub use notices::NoticeStats;
+#[cfg(feature = "telemetry")]
+pub(crate) use stalls::Stalls;
 pub use stats::ManagerStats;
 
 use crate::bytes::ByteSize;
@@ -351,6 +355,12 @@ impl MemoryManager {
             .iter()
             .map(|entry| (entry.name.clone(), entry.estimate()))
             .collect()
+    }
+
+    /// How long tasks of the own cgroup have waited for memory.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn stalls(&self) -> Stalls {
+        Stalls::now(self.shared.gauge())
     }
 
     /// What a room above keeps with this manager.

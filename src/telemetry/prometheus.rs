@@ -132,4 +132,41 @@ mod tests {
             assert_eq!(EscapedLabel(text).to_string(), label);
         }
     }
+
+    #[test]
+    fn what_is_unknown_is_left_out_with_its_head_and_what_is_known_is_in_base_units() {
+        use crate::manager::{ManagerStats, Stalls};
+
+        let stats = MemoryManager::builder().build().unwrap().stats();
+        let (unknown, known) = (Stalls::default(), |us| Stalls {
+            some_us: Some(us),
+            full_us: None,
+        });
+        let text = |percent, stalls, time_to_limit_ms| {
+            let stats = ManagerStats {
+                elevated_percent: percent,
+                time_to_limit_ms,
+                ..stats.clone()
+            };
+            let mut snapshot = Snapshot::of(stats, Vec::new());
+            snapshot.stalls = stalls;
+            let mut text = String::new();
+            render(&snapshot, &mut text);
+            text
+        };
+        let without = text(f64::NAN, unknown, None);
+        for absent in ["stall_seconds", "time_to_limit", "elevated", "hook_", "NaN"] {
+            assert!(!without.contains(absent), "{absent} in\n{without}");
+        }
+        let with = text(62.5, known(1_500_000), Some(2500));
+        for line in [
+            "plimsoll_level_begins_ratio{level=\"elevated\"} 0.625",
+            "# TYPE plimsoll_pressure_stall_seconds_total counter",
+            "plimsoll_pressure_stall_seconds_total{kind=\"some\"} 1.5",
+            "# TYPE plimsoll_time_to_limit_seconds gauge",
+            "plimsoll_time_to_limit_seconds 2.5",
+        ] {
+            assert!(with.lines().any(|other| other == line), "{line}\n{with}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::explain::Finding;
-use crate::manager::{ManagerStats, MemoryManager};
+use crate::manager::{ManagerStats, MemoryManager, Stalls};
 use crate::scope::ScopeStats;
 use crate::telemetry::bounded::{Labelled, bounded};
 
@@ -22,6 +22,7 @@ pub struct Snapshot {
     pub(super) hooks: Vec<HookSample>,
     pub(super) periodic: Vec<PeriodicSample>,
     pub(super) findings: Vec<Finding>,
+    pub(super) stalls: Stalls,
 }
 
 /// What the scopes of one site have used. The 50 sites with the highest peaks have a line each, the rest is `other`; one that comes in
@@ -98,10 +99,11 @@ impl Snapshot {
         let mut snapshot = Snapshot::of(manager.stats(), estimates);
         snapshot.sites = bounded(manager.scopes().iter().map(SiteSample::of));
         snapshot.findings = manager.findings();
+        snapshot.stalls = manager.stalls();
         snapshot
     }
 
-    /// Without sites and findings.
+    /// Without sites, findings and what the kernel counts.
     pub(super) fn of(stats: ManagerStats, estimates: Vec<(String, Option<u64>)>) -> Snapshot {
         let done = stats.hook_stats.iter().map(|hook| HookSample {
             hook: hook.name.clone(),
@@ -129,6 +131,7 @@ impl Snapshot {
             hooks,
             periodic,
             findings: Vec::new(),
+            stalls: Stalls::default(),
         }
     }
 
@@ -140,6 +143,17 @@ impl Snapshot {
     /// What the manager said.
     pub fn stats(&self) -> &ManagerStats {
         &self.stats
+    }
+
+    /// How long at least one task of the own cgroup has waited for memory, in microseconds since the cgroup was made; `None` where
+    /// the kernel does not say (it does in version 2).
+    pub fn stalled_some_us_total(&self) -> Option<u64> {
+        self.stalls.some_us
+    }
+
+    /// How long all tasks of the own cgroup that had something to do have waited for memory, likewise.
+    pub fn stalled_full_us_total(&self) -> Option<u64> {
+        self.stalls.full_us
     }
 
     /// The sites of scopes, the highest peak first, `other` last.

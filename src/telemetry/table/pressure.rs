@@ -58,6 +58,19 @@ pub(super) static PRESSURE: &[Metric] = &[
         One(|s| s.stats.notices.kernel_kills_total.map(Value::from)),
     ),
     Metric::counter(
+        "plimsoll_pressure_stall_seconds_total",
+        Seconds,
+        "Time in which some task, or all (full), of the own cgroup waited for memory. Absent where the kernel does not say.",
+        Each(&["kind"], |s, visit| {
+            let kinds = [("some", s.stalls.some_us), ("full", s.stalls.full_us)];
+            for (kind, stalled_us) in kinds {
+                if let Some(us) = stalled_us {
+                    visit(&[kind], (us as f64 / 1e6).into());
+                }
+            }
+        }),
+    ),
+    Metric::counter(
         "plimsoll_brake_pauses_total",
         Number,
         "Times that a thread was made to wait for a cleanup.",
