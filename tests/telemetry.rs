@@ -81,6 +81,12 @@ fn a_scrape_finds_what_happened() {
     // A second one of the same name: two series of one name and labels would fail the whole scrape.
     let _twin = manager.register_cleanup(CleanupFn::new("panics", |_| ()));
 
+    // An estimate that panics is nobody's panic.
+    let before = manager.snapshot();
+    let of_panics = before.hooks().iter().find(|hook| hook.hook == "panics");
+    assert_eq!(of_panics.unwrap().reclaimable_bytes, None);
+    assert_eq!(before.stats().cleanups_total, 0);
+
     for site in [&PARSE, &HOSTILE_SITE] {
         let scope = MemoryLimit::kib(64)
             .cleanup_on_exceed(false)
@@ -95,7 +101,7 @@ fn a_scrape_finds_what_happened() {
     let report = manager.force_cleanup();
     assert_eq!(report.hooks.len(), 4, "{report}");
 
-    // An estimate has asked for one in the midst of the cleanup.
+    // For a second it is the one from before.
     support::wait_until("a snapshot from after the cleanup", || {
         manager.snapshot().stats().cleanups_total == 1
     });
@@ -133,6 +139,10 @@ fn a_scrape_finds_what_happened() {
         123.0
     );
 
+    assert_eq!(
+        sample(&format!("hook_failures_total{{hook=\"{ESCAPED}\"}}")),
+        0.0
+    );
     for site in ["parse", ESCAPED] {
         let of = |name: &str| sample(&format!("{name}{{site=\"{site}\"}}"));
         assert_eq!(of("scope_calls_total"), 1.0);
