@@ -97,6 +97,9 @@ fn a_scrape_finds_what_happened() {
         drop(kept);
         let _ = scope.finish();
     }
+    // Without a name: of all those of this file this one.
+    let line = line!() + 1;
+    drop(MemoryLimit::mib(1).enter());
     let held = MemoryLimit::mib(100).at(&PARSE).enter();
     let report = manager.force_cleanup();
     assert_eq!(report.hooks.len(), 4, "{report}");
@@ -154,6 +157,10 @@ fn a_scrape_finds_what_happened() {
         sample("limit_bytes{source=\"set in code\"}"),
         (8u64 << 30) as f64
     );
+    let place = format!("{}:{line}:", file!());
+    let is_there =
+        |series: &&str| series.starts_with(&format!("plimsoll_scope_calls_total{{site=\"{place}"));
+    assert!(samples.keys().any(is_there), "{place}\n{text}");
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(sample(&format!("build_info{{version=\"{version}\"}}")), 1.0);
     assert_eq!(

@@ -211,4 +211,45 @@ mod tests {
         drop(registration);
         assert!(registry.entries().is_empty());
     }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn an_estimate_is_unknown_during_a_call_and_after_a_panic_and_never_nested() {
+        use crate::cleanup::{ClaimedBytes, CleanupRequest};
+        use std::sync::OnceLock;
+
+        #[derive(Default)]
+        struct Curious {
+            entry: OnceLock<Weak<Entry>>,
+            nested: OnceLock<Option<u64>>,
+            panics: AtomicBool,
+        }
+        impl CleanupHook for Curious {
+            fn cleanup(&self, _: &CleanupRequest) -> ClaimedBytes {
+                ClaimedBytes::UNKNOWN
+            }
+            fn estimate(&self) -> Option<u64> {
+                assert!(!self.panics.load(Ordering::Relaxed), "as it was told");
+                let entry = self.entry.get()?.upgrade()?;
+                self.nested.get_or_init(|| entry.estimate());
+                Some(7)
+            }
+        }
+        let registry = Arc::new(Registry::new());
+        let hook = Arc::new(Curious::default());
+        let _registration = registry.register(Box::new(Arc::clone(&hook)));
+        let entry = Arc::clone(&registry.entries()[0]);
+        hook.entry.set(Arc::downgrade(&entry)).unwrap();
+
+        assert_eq!(entry.estimate(), Some(7));
+        assert_eq!(hook.nested.get(), Some(&None));
+        assert!(entry.begin_call());
+        assert_eq!(entry.estimate(), None);
+        entry.end_call();
+        assert_eq!(entry.estimate(), Some(7));
+        hook.panics.store(true, Ordering::Relaxed);
+        assert_eq!(entry.estimate(), None);
+        hook.panics.store(false, Ordering::Relaxed);
+        assert_eq!(entry.estimate(), Some(7));
+    }
 }

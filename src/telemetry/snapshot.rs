@@ -259,3 +259,59 @@ impl Labelled for PeriodicSample {
         self.calls_total += other.calls_total;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_of_one_name_are_one_and_what_is_unknown_of_one_is_unknown_of_both() {
+        let site = |limit_bytes, held_bytes, peak_bytes| SiteSample {
+            site: "parse".to_owned(),
+            limit_bytes,
+            held_bytes,
+            peak_bytes,
+            calls_total: 2,
+            exceeded_total: 1,
+        };
+        let table = [
+            ((Some(5), Some(1)), (Some(5), Some(2)), (Some(5), Some(3))),
+            ((Some(5), Some(1)), (Some(6), None), (None, None)),
+            ((None, None), (Some(6), Some(2)), (None, None)),
+        ];
+        for ((limit, held), (other_limit, other_held), expected) in table {
+            let merged = bounded([site(limit, held, 30), site(other_limit, other_held, 20)]);
+            let [merged] = &*merged else {
+                panic!("{merged:?}");
+            };
+            assert_eq!((merged.limit_bytes, merged.held_bytes), expected);
+            assert_eq!(merged.peak_bytes, 30);
+            assert_eq!((merged.calls_total, merged.exceeded_total), (4, 2));
+        }
+    }
+
+    #[test]
+    fn a_claim_and_what_was_done_are_of_one_hook_and_unknown_is_not_zero() {
+        let hook = |reclaimable_bytes, freed_bytes_total| HookSample {
+            hook: "cache".to_owned(),
+            reclaimable_bytes,
+            calls_total: 1,
+            freed_bytes_total,
+            failures_total: 0,
+        };
+        let merged = bounded([
+            hook(None, Some(7)),
+            hook(Some(9), None),
+            hook(Some(1), Some(0)),
+        ]);
+        assert_eq!(merged.len(), 1);
+        let (claim, freed) = (merged[0].reclaimable_bytes, merged[0].freed_bytes_total);
+        assert_eq!(
+            (claim, freed, merged[0].calls_total),
+            (Some(10), Some(7), 3)
+        );
+        let unknown = bounded([hook(None, None), hook(None, None)]);
+        assert_eq!(unknown[0].reclaimable_bytes, None);
+        assert_eq!(unknown[0].freed_bytes_total, None);
+    }
+}
