@@ -16,12 +16,16 @@ mod scope;
 mod sys;
 mod usage;
 
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
+
 pub use bytes::{ByteSize, ParseByteSizeError};
 #[cfg(feature = "quick_cache")]
 pub use cleanup::QuickCacheHook;
 pub use cleanup::{
     ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
-    CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
+    CleanupReport, CleanupRequest, HookOutcome, HookReport, HookStats, PeriodicCleanup,
+    PeriodicStats,
 };
 pub use explain::{Finding, Severity};
 pub use manager::{
