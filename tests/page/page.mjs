@@ -92,7 +92,9 @@ try {
       assert.ok(stop.seen, `no visible focus on ${stop.name}`);
       stops.push(stop.name);
     }
-    for (const wanted of ["skip", "60", "600", "3600", "chart-used"]) assert.ok(stops.includes(wanted), `${wanted} can't be reached: ${stops}`);
+    const drawnCharts = await page.$$eval("figure:not(.none)", (all) => all.map((figure) => figure.id));
+    for (const wanted of ["skip", "60", "600", "3600", ...drawnCharts]) assert.ok(stops.includes(wanted), `${wanted} can't be reached: ${stops}`);
+    if (!drawnCharts.includes("chart-used") || !drawnCharts.includes("chart-heap")) return stops.join(" > ");
     await page.focus("#chart-used .plot");
     await page.keyboard.press("ArrowLeft");
     await page.keyboard.press("ArrowLeft");

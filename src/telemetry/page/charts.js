@@ -307,7 +307,7 @@ export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-export function returned({ returned: value, futile }) {
+function returned({ returned: value, futile }) {
   if (value === null) return "unknown";
   const words = value < 0 ? `grew by ${bytes(-value)}` : `returned ${bytes(value)}`;
   return futile ? `${words}, futile` : words;

@@ -8,7 +8,7 @@ const CLEANUPS_MAX = 200;
 const GAP_S = 25;
 
 const HEAP = ["allocated", "active", "dirty", "metadata", "retained", "thread_cache"];
-const FIELDS = ["t", "used", "limit", "rss", "level", "reserved", "reserved_unfilled", "waiting", "psi_some", "psi_full", "brake_pauses", "brake_paused_ms"];
+const FIELDS = ["t", "used", "limit", "rss", "level", "reserved", "reserved_unfilled", "waiting", "psi_some", "psi_full", "brake_pauses", "brake_paused_ms", "time_to_limit_s"];
 
 function frameOf(raw) {
   if (raw === null || typeof raw !== "object" || number(raw.t) === null) return null;

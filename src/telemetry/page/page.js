@@ -1,5 +1,5 @@
 // The live page: what the feed says, as words, charts and tables. Strings of the service become text, never markup.
-import { forgetColors, makeCharts, returned, write } from "./charts.js";
+import { forgetColors, makeCharts, write } from "./charts.js";
 import { Feed } from "./feed.js";
 import { History } from "./history.js";
 import { bytes, clock, count, duration, levelMeaning, levelName, milliseconds, number, percent, visible, zone } from "./words.js";
@@ -32,9 +32,10 @@ const feed = new Feed(new URL("feed", import.meta.url), {
 function draw() {
   if (document.hidden) return;
   charts.draw();
+  if (page.history.last === null) return;
   showCleanups();
+  showNow(page.history.last);
   if (now === null) return;
-  showNow();
   showFindings();
   fill("scopes", now.scopes, (scope) => [visible(scope.site), limitWords(scope), bytes(scope.held), bytes(scope.peak), count(scope.calls), count(scope.exceeded)],
     (scope) => (scope.exceeded > 0 ? 5 : -1));
@@ -45,9 +46,9 @@ function draw() {
 // A scope without a limit is known to have none.
 const limitWords = (scope) => (scope.limit === null ? "none" : bytes(scope.limit));
 
-function showNow() {
-  const frame = page.history.last;
-  const { used, limit, level } = frame;
+function showNow(frame) {
+  const { used, limit } = frame;
+  const level = limit === null ? null : frame.level; // Without a limit there is nothing to be normal against.
   const share = used === null || limit === null || limit <= 0 ? null : (used / limit) * 100;
   write($("used"), bytes(used));
   write($("of"), limit === null ? "of an unknown limit" : `of ${bytes(limit)}${share === null ? "" : ` (${percent(share)})`}`);
@@ -55,9 +56,9 @@ function showNow() {
   write($("meaning"), limit === null ? "No limit is known, so no level can be." : `${levelMeaning(level)} ${linesWords()}`);
   $("now").dataset.level = levelName(level).toLowerCase();
   showGauge(share);
-  write($("time-to-limit"), number(now.time_to_limit_s) === null ? "unknown" : `about ${duration(now.time_to_limit_s)}`);
+  write($("time-to-limit"), frame.time_to_limit_s === null ? "unknown" : `about ${duration(frame.time_to_limit_s)}`);
   write($("headroom"), share === null ? "unknown" : bytes(limit - used));
-  write($("limit-source"), visible(now.limit_source));
+  write($("limit-source"), visible(now?.limit_source));
   write($("rss"), bytes(frame.rss));
   const title = `${share === null ? bytes(used) : percent(share)} ${levelName(level)}, memory`;
   if (document.title !== title) document.title = title;
@@ -86,8 +87,7 @@ function showGauge(share) {
 function showCleanups() {
   const recent = page.history.cleanups.slice(-RECENT_CLEANUPS).reverse();
   fill("cleanups", recent, (cleanup) => [clock(cleanup.t), visible(cleanup.reason), `${bytes(cleanup.returned)}${cleanup.futile ? ", futile" : ""}`, milliseconds(cleanup.took_ms)], (cleanup) => (cleanup.futile ? 2 : -1));
-  if (page.history.last === null) return;
-  write($("last-cleanup"), recent.length === 0 ? "none in this hour" : `${returned(recent[0])}, ${duration(Math.max(0, page.history.last.t - recent[0].t))} ago`);
+  write($("last-cleanup"), recent.length === 0 ? "none in this hour" : `${bytes(recent[0].returned)} back, ${duration(Math.max(0, page.history.last.t - recent[0].t))} ago`);
 }
 
 function showFindings() {
@@ -154,7 +154,7 @@ function showConnection(state) {
   $("connection").dataset.state = state;
   write($("connection-words"), words);
   $("retry").hidden = state !== "lost";
-  document.body.classList.toggle("stale", state !== "live");
+  document.body.classList.toggle("stale", state === "lost");
 }
 
 function choose(button) {
