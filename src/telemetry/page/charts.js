@@ -5,6 +5,7 @@ import { axisBytes, bytes, clock, clockShort, count, milliseconds, number, perce
 const { uPlot } = globalThis;
 const SYNC = "memory";
 const NEAR_PX = 8;
+const FONT = "12px system-ui, sans-serif";
 
 const of = (field) => (frame) => frame[field];
 const minus = (a, b) => (a === null || b === null ? null : Math.max(0, a - b));
@@ -73,7 +74,7 @@ const SPECS = [
 
 // The least that a scale spans, so that noise near zero does not fill the chart.
 const SCALES = {
-  bytes: { words: bytes, ticks: axisBytes, least: 1 << 20, incrs: Array.from({ length: 50 }, (_, i) => 2 ** i) },
+  bytes: { words: bytes, ticks: axisBytes, least: 2 ** 20, incrs: Array.from({ length: 50 }, (_, i) => 2 ** i) },
   percent: { words: percent, ticks: (v) => `${v} %`, least: 10 },
   rate: { words: rate, ticks: (v) => `${v}/s`, least: 10 },
   count: { words: count, ticks: String, least: 4, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000, 100000, 1000000] },
@@ -149,21 +150,32 @@ class Chart {
 
   #options() {
     const { spec, page } = this;
-    const bands = spec.series.flatMap((series, i) => (series.band ? [{ series: [i + 1, i + 2], fill: () => paint(`${series.band}-fill`) }] : []));
-    for (let i = 1; i < (spec.stacked ?? 0); i += 1) bands.push({ series: [i, i + 1], fill: () => paint(spec.series[i - 1].color) });
-    const scale = (unit, key) => ({ range: (u, low, high) => [0, Math.max(SCALES[unit].least, (number(high) ?? 0) * 1.06)], auto: true, key });
+    const band = (upper, name) => ({ series: [upper, upper + 1], fill: () => paint(name) });
+    const bands = spec.series.flatMap((series, i) => (series.band ? [band(i + 1, `${series.band}-fill`)] : []));
+    for (let i = 1; i < (spec.stacked ?? 0); i += 1) bands.push(band(i, spec.series[i - 1].color));
+    const scale = (unit) => ({ range: (u, low, high) => [0, Math.max(SCALES[unit].least, (number(high) ?? 0) * 1.06)] });
+    const end = () => page.history.last?.t ?? 1;
     const axis = (unit, key, extra) => ({
-      scale: key, stroke: () => paint("muted"), grid: { stroke: () => paint("rule"), width: 1 }, ticks: { show: false }, size: 62, gap: 6, font: "12px system-ui, sans-serif",
-      space: 36, incrs: SCALES[unit].incrs, values: (u, splits) => splits.map((v) => SCALES[unit].ticks(v)), ...extra,
+      scale: key, stroke: () => paint("muted"), grid: { stroke: () => paint("rule"), width: 1 }, ticks: { show: false },
+      size: 62, gap: 6, font: FONT, space: 36, incrs: SCALES[unit].incrs,
+      values: (u, splits) => splits.map((v) => SCALES[unit].ticks(v)), ...extra,
     });
     return {
       ...this.#size(),
       legend: { show: false },
-      cursor: { sync: { key: SYNC, setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: (u, i) => (spec.series[i - 1].silent ? 0 : 6) } },
-      scales: { x: { time: true, range: () => [(page.history.last?.t ?? 0) - page.seconds, page.history.last?.t ?? 1] }, y: scale(spec.axis), ...(spec.right ? { right: scale(spec.right) } : {}) },
+      cursor: {
+        sync: { key: SYNC, setSeries: false }, drag: { x: false, y: false }, y: false,
+        points: { size: (u, i) => (spec.series[i - 1].silent ? 0 : 6) },
+      },
+      scales: {
+        x: { time: true, range: () => [end() - page.seconds, end()] },
+        y: scale(spec.axis),
+        ...(spec.right ? { right: scale(spec.right) } : {}),
+      },
       axes: [
         {
-          stroke: () => paint("muted"), grid: { show: false }, ticks: { stroke: () => paint("rule"), size: 4 }, size: 26, gap: 2, font: "12px system-ui, sans-serif", space: 74, incrs: TIMES,
+          stroke: () => paint("muted"), grid: { show: false }, ticks: { stroke: () => paint("rule"), size: 4 },
+          size: 26, gap: 2, font: FONT, space: 74, incrs: TIMES,
           values: (u, splits) => splits.map(page.seconds > 600 ? clockShort : clock),
         },
         axis(spec.axis, "y"),
@@ -171,14 +183,18 @@ class Chart {
       ],
       series: [{}, ...spec.series.map((series, i) => this.#series(series, i))],
       bands,
-      hooks: { draw: spec.marks ? [(u) => this.#drawLabels(u), (u) => this.#drawMarks(u)] : [], setCursor: [() => this.#words()] },
+      hooks: {
+        draw: spec.marks ? [(u) => this.#drawLabels(u), (u) => this.#drawMarks(u)] : [],
+        setCursor: [() => this.#words()],
+      },
     };
   }
 
   #series(series, i) {
     const fill = i < (this.spec.stacked ?? 0) ? (i === this.spec.stacked - 1 ? series.color : null) : series.fill;
     return {
-      label: series.label, scale: series.right ? "right" : "y", stroke: () => paint(series.color), width: series.width ?? 1, dash: series.dash,
+      label: series.label, scale: series.right ? "right" : "y",
+      stroke: () => paint(series.color), width: series.width ?? 1, dash: series.dash,
       fill: fill ? () => paint(fill) : undefined, points: { show: false }, spanGaps: false,
     };
   }
@@ -296,7 +312,7 @@ class Chart {
     // No axes without a value: their numbers would be invented.
     this.figure.classList.toggle("waiting", frames.length === 0);
     this.figure.classList.toggle("none", frames.length > 0 && !this.raw.some((column) => column.some((value) => value !== null)));
-    const label = `${spec.title}, line chart of the last ${page.windowWords}. The values are in the table below. Left and right arrow keys move the cursor.`;
+    const label = `${spec.title}, chart of the last ${page.windowWords}. The values are in the table below; arrow keys move the cursor.`;
     if (this.host.getAttribute("aria-label") !== label) this.host.setAttribute("aria-label", label);
     this.#words();
   }

@@ -8,7 +8,10 @@ const CLEANUPS_MAX = 200;
 const GAP_S = 25;
 
 const HEAP = ["allocated", "active", "dirty", "metadata", "retained", "thread_cache"];
-const FIELDS = ["t", "used", "limit", "rss", "level", "reserved", "reserved_unfilled", "waiting", "psi_some", "psi_full", "brake_pauses", "brake_paused_ms", "time_to_limit_s"];
+const FIELDS = [
+  "t", "used", "limit", "rss", "level", "reserved", "reserved_unfilled", "waiting",
+  "psi_some", "psi_full", "brake_pauses", "brake_paused_ms", "time_to_limit_s",
+];
 
 function frameOf(raw) {
   if (raw === null || typeof raw !== "object" || number(raw.t) === null) return null;
@@ -17,8 +20,6 @@ function frameOf(raw) {
   for (const field of HEAP) frame[field] = number(raw.heap?.[field]);
   return frame;
 }
-
-const UNKNOWN = (t) => ({ ...frameOf({ t }) });
 
 export class History {
   frames = [];
@@ -37,7 +38,7 @@ export class History {
     // A clock that was set back: the charts need times that grow.
     while (this.frames.length > 0 && this.frames.at(-1).t >= frame.t) this.frames.pop();
     const before = this.frames.at(-1);
-    if (before && frame.t - before.t > GAP_S) this.frames.push(UNKNOWN(before.t + 1));
+    if (before && frame.t - before.t > GAP_S) this.frames.push(frameOf({ t: before.t + 1 }));
     this.frames.push(frame);
     for (const cleanup of Array.isArray(raw.cleanups) ? raw.cleanups : []) this.#pushCleanup(cleanup, frame.t);
     this.#forget(frame.t - HOUR_S);

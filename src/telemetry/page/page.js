@@ -37,14 +37,15 @@ function draw() {
   showNow(page.history.last);
   if (now === null) return;
   showFindings();
-  fill("scopes", now.scopes, (scope) => [visible(scope.site), limitWords(scope), bytes(scope.held), bytes(scope.peak), count(scope.calls), count(scope.exceeded)],
-    (scope) => (scope.exceeded > 0 ? 5 : -1));
-  fill("hooks", now.hooks, (hook) => [visible(hook.name), bytes(hook.reclaimable), bytes(hook.freed), count(hook.calls)]);
+  fill(
+    "scopes",
+    now.scopes,
+    ({ site, limit, held, peak, calls, exceeded }) => [visible(site), bytes(limit), bytes(held), bytes(peak), count(calls), count(exceeded)],
+    ({ exceeded }) => (exceeded > 0 ? 5 : -1),
+  );
+  fill("hooks", now.hooks, ({ name, reclaimable, freed, calls }) => [visible(name), bytes(reclaimable), bytes(freed), count(calls)]);
   $("clean").hidden = now.may_clean !== true;
 }
-
-// A scope without a limit is known to have none.
-const limitWords = (scope) => (scope.limit === null ? "none" : bytes(scope.limit));
 
 function showNow(frame) {
   const { used, limit } = frame;
@@ -86,14 +87,22 @@ function showGauge(share) {
 
 function showCleanups() {
   const recent = page.history.cleanups.slice(-RECENT_CLEANUPS).reverse();
-  fill("cleanups", recent, (cleanup) => [clock(cleanup.t), visible(cleanup.reason), `${bytes(cleanup.returned)}${cleanup.futile ? ", futile" : ""}`, milliseconds(cleanup.took_ms)], (cleanup) => (cleanup.futile ? 2 : -1));
-  write($("last-cleanup"), recent.length === 0 ? "none in this hour" : `${bytes(recent[0].returned)} back, ${duration(Math.max(0, page.history.last.t - recent[0].t))} ago`);
+  const back = ({ returned, futile }) => `${bytes(returned)}${futile ? ", futile" : ""}`;
+  fill(
+    "cleanups",
+    recent,
+    (cleanup) => [clock(cleanup.t), visible(cleanup.reason), back(cleanup), milliseconds(cleanup.took_ms)],
+    ({ futile }) => (futile ? 2 : -1),
+  );
+  const [last] = recent;
+  const words = last && `${bytes(last.returned)} back, ${duration(Math.max(0, page.history.last.t - last.t))} ago`;
+  write($("last-cleanup"), words ?? "none in this hour");
 }
 
 function showFindings() {
-  const findings = Array.isArray(now.findings) ? now.findings.slice(0, ROWS_MAX) : [];
+  const findings = objects(now.findings);
   document.querySelector('[data-for="findings"]').hidden = findings.length > 0;
-  const errors = findings.filter((finding) => finding?.severity === "error").length;
+  const errors = findings.filter((finding) => finding.severity === "error").length;
   write($("findings-count"), findings.length === 0 ? "none" : `${findings.length}${errors === 0 ? "" : `, ${errors} ${errors === 1 ? "error" : "errors"}`}`);
   const list = $("findings-list");
   const told = JSON.stringify(findings);
@@ -104,7 +113,8 @@ function showFindings() {
       const item = document.createElement("li");
       const severity = visible(finding.severity);
       item.dataset.severity = severity;
-      for (const [name, text] of [["b", severity], ["span", visible(finding.message, 1000)], ["em", visible(finding.advice, 1000)], ["code", visible(finding.code)]]) {
+      const parts = { b: severity, span: visible(finding.message, 1000), em: visible(finding.advice, 1000), code: visible(finding.code) };
+      for (const [name, text] of Object.entries(parts)) {
         const part = item.appendChild(document.createElement(name));
         part.textContent = text;
         item.append(" ");
@@ -114,9 +124,12 @@ function showFindings() {
   );
 }
 
+/** What a list of the feed holds, as far as it can be shown. */
+const objects = (list) => (Array.isArray(list) ? list : []).filter((item) => item && typeof item === "object").slice(0, ROWS_MAX);
+
 /** Rows of a table, reused: a name, then figures. `loud` says which cell asks to be seen. */
 function fill(id, items, words, loud = () => -1) {
-  const rows = (Array.isArray(items) ? items : []).filter((item) => item !== null && typeof item === "object").slice(0, ROWS_MAX);
+  const rows = objects(items);
   const body = $(id).tBodies[0];
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((item, i) => {
@@ -175,7 +188,8 @@ async function clean(event) {
 
 async function askForCleanup(token) {
   try {
-    const response = await fetch(new URL("cleanup", import.meta.url), { method: "POST", headers: { "x-plimsoll-token": token }, cache: "no-store", redirect: "error" });
+    const headers = { "x-plimsoll-token": token };
+    const response = await fetch(new URL("cleanup", import.meta.url), { method: "POST", headers, cache: "no-store", redirect: "error" });
     if (response.status === 401 || response.status === 403) return "The service did not accept this token.";
     const text = (await response.text()).slice(0, ANSWER_MAX).trim();
     return response.ok ? text || "Done." : `The service refused (status ${response.status}). ${text}`;
