@@ -30,8 +30,7 @@ const feed = new Feed(new URL("feed", import.meta.url), {
 });
 
 function draw() {
-  if (document.hidden) return;
-  charts.draw();
+  if (!document.hidden) charts.draw(); // The words go on: a tab in the background shows its title.
   if (page.history.last === null) return;
   showCleanups();
   showNow(page.history.last);
@@ -157,7 +156,7 @@ function newRow(body, cells) {
 }
 
 function showConnection(state) {
-  const silent = feed?.silentSeconds ?? 0;
+  const silent = feed.silentSeconds;
   const age = number(now?.reading_age_s);
   const words = {
     connecting: "Connecting",
