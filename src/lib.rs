@@ -6,6 +6,8 @@ mod bytes;
 mod callsite;
 mod cleanup;
 mod explain;
+#[cfg(feature = "tower")]
+pub mod layers;
 mod manager;
 mod meter;
 mod pressure;

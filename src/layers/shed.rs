@@ -1,0 +1,182 @@
+//! [`ShedLayer`]: refuses requests while memory is short.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::layers::refusal::{Protocol, Refusal};
+use crate::manager::get_memory_manager;
+use crate::pressure::PressureLevel;
+
+/// Refuses requests from a level of pressure on: 503 with `Retry-After: 1` and no body, or `UNAVAILABLE` where the request is gRPC.
+///
+/// Asks [`get_memory_manager`](crate::get_memory_manager) for the level, which costs a few atomic loads. Nothing of a refused request is read.
+///
+/// ```
+/// use plimsoll::PressureLevel;
+/// use plimsoll::layers::ShedLayer;
+///
+/// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
+/// let layer = ShedLayer::from(PressureLevel::High).exempt("/health").exempt("/metrics");
+/// let app = axum::Router::<()>::new().layer(layer);
+/// # drop(app);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ShedLayer {
+    from: PressureLevel,
+    exempt: Arc<[Box<str>]>,
+}
+
+impl From<PressureLevel> for ShedLayer {
+    /// Refuses from `level` on. From Normal on it refuses all there is.
+    fn from(level: PressureLevel) -> Self {
+        ShedLayer {
+            from: level,
+            exempt: Arc::new([]),
+        }
+    }
+}
+
+impl ShedLayer {
+    /// What is at `path`, and below it, is always served: health checks, metrics, whatever an operator needs most when memory is short.
+    /// A gRPC service is exempt by `/package.Service`.
+    ///
+    /// ```
+    /// use plimsoll::PressureLevel;
+    /// use plimsoll::layers::ShedLayer;
+    ///
+    /// let layer = ShedLayer::from(PressureLevel::High).exempt("/health"); // and /health/live, but not /healthy
+    /// ```
+    #[must_use = "it is the returned layer that has the exemption"]
+    pub fn exempt(self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        let path = path.strip_suffix('/').unwrap_or(&path);
+        let paths = self.exempt.iter().cloned().chain([path.into()]);
+        ShedLayer {
+            exempt: paths.collect(),
+            ..self
+        }
+    }
+
+    fn refuses(&self, path: &str) -> bool {
+        get_memory_manager().pressure() >= self.from && !self.is_exempt(path)
+    }
+
+    fn is_exempt(&self, path: &str) -> bool {
+        self.exempt.iter().any(|exempt| {
+            path.strip_prefix(&**exempt)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
+impl<S> Layer<S> for ShedLayer {
+    type Service = ShedService<S>;
+
+    fn layer(&self, inner: S) -> ShedService<S> {
+        ShedService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// What [`ShedLayer`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct ShedService<S> {
+    inner: S,
+    layer: ShedLayer,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for ShedService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    ResponseBody: Default,
+{
+    type Response = Response<ResponseBody>;
+    type Error = S::Error;
+    type Future = ShedOrServed<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        if self.layer.refuses(request.uri().path()) {
+            let protocol = Protocol::of(request.headers());
+            return ShedOrServed::Shed { protocol };
+        }
+        ShedOrServed::Served {
+            future: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`ShedService`]: the service's own, or that there is no memory.
+    #[derive(Debug)]
+    #[project = ShedOrServedProjection]
+    #[must_use = "futures do nothing unless polled"]
+    #[allow(missing_docs, reason = "nothing in here is anybody's to use")]
+    pub enum ShedOrServed<F> {
+        #[doc(hidden)]
+        Served { #[pin] future: F },
+        #[doc(hidden)]
+        Shed { protocol: Protocol },
+    }
+}
+
+impl<F, B, E> Future for ShedOrServed<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            ShedOrServedProjection::Served { future } => future.poll(context),
+            ShedOrServedProjection::Shed { protocol } => {
+                Poll::Ready(Ok(Refusal::Shed.answer(*protocol)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exempt_is_the_path_and_what_is_below_it() {
+        let layer = ShedLayer::from(PressureLevel::High)
+            .exempt("/health")
+            .exempt("/grpc.health.v1.Health/");
+        let table = [
+            ("/health", true),
+            ("/health/", true),
+            ("/health/live", true),
+            ("/healthy", false),
+            ("/", false),
+            ("", false),
+            ("/x/health", false),
+            ("/grpc.health.v1.Health/Check", true),
+        ];
+        for (path, is_exempt) in table {
+            assert_eq!(layer.is_exempt(path), is_exempt, "{path}");
+        }
+        // The root is above everything.
+        assert!(
+            ShedLayer::from(PressureLevel::High)
+                .exempt("/")
+                .is_exempt("/x")
+        );
+        assert!(!ShedLayer::from(PressureLevel::High).is_exempt("/x"));
+    }
+}
