@@ -31,7 +31,7 @@ impl Unit {
     }
 }
 
-const PRESSURE_P99: &str = "p99 of requests during cleanups by pressure / without";
+const PRESSURE_P99: &str = "p99 of requests during hooks of cleanups by pressure / without";
 const FORCED_P99: &str = "p99 of requests during forced cleanups, back to back / without";
 const EVICTIONS_P99: &str = "p99 of requests during evictions without a manager / without";
 const PURGES_P99: &str = "p99 of requests during purges without a hook / without";
@@ -124,7 +124,8 @@ pub const FIGURES: &[Figure] = &[
     shown(PURGES_P99, Times),
     shown(ARITHMETIC_P99, Times),
     shown(requests::SAMPLES, Number),
-    shown(requests::CLEANUP, Millis),
+    shown(requests::RUNS, Number),
+    shown(requests::HOOK, Millis),
     at_most(futile::COST, Share, 0.05),
     shown(futile::ALL_COST, Share),
     shown(futile::CLEANUPS, Number),
