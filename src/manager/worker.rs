@@ -155,7 +155,10 @@ impl<'a> Worker<'a> {
             let left_bytes = to_next_line.unwrap_or(bound.headroom_bytes());
             (bound.used_bytes, left_bytes)
         });
-        let tick = self.pace.next(now, level, used_bytes, left_bytes);
+        let active_bytes = usage.heap.map_or(0, |heap| heap.active_bytes);
+        let tick = self
+            .pace
+            .next(now, level, used_bytes, active_bytes, left_bytes);
         self.next_look = now + LOOK_SPACING;
         let next_tick = now + tick;
         self.next_tick = self

@@ -24,7 +24,7 @@ const STANDSTILL: f64 = 1e6;
 /// allocated long ago, neighbours in the cgroup. So the next look comes before half of the way to the next line is gone.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    last: Option<(Instant, u64)>,
+    last: Option<(Instant, u64, u64)>,
     bytes_per_second: f64,
     tick: Duration,
 }
@@ -38,19 +38,25 @@ impl Pace {
         }
     }
 
-    /// After a look that found `used_bytes`, `left_bytes` below the next line: how long until the next.
+    /// After a look that found `used_bytes`, `left_bytes` below the next line: how long until the next. `active_bytes` of the heap grow first
+    /// where unused pages are taken again: usage stands still then, until there are none left or a purge has taken them.
     pub(crate) fn next(
         &mut self,
         now: Instant,
         level: PressureLevel,
         used_bytes: u64,
+        active_bytes: u64,
         left_bytes: u64,
     ) -> Duration {
-        if let Some((then, used_then)) = self.last.replace((now, used_bytes)) {
+        if let Some((then, used_then, active_then)) =
+            self.last.replace((now, used_bytes, active_bytes))
+        {
             let seconds = now.saturating_duration_since(then).as_secs_f64();
             let before = self.bytes_per_second * (-seconds / HALF_LIFE_SECONDS).exp2();
             // Two looks one upon the other say nothing.
-            let grown_bytes = used_bytes.saturating_sub(used_then) as f64;
+            let grown_bytes = used_bytes
+                .saturating_sub(used_then)
+                .max(active_bytes.saturating_sub(active_then)) as f64;
             self.bytes_per_second = before.max(grown_bytes / seconds.max(LEAST.as_secs_f64()));
         }
         // Not from one moment to ten times as long: a program that starts has not shown its speed yet.
@@ -83,7 +89,7 @@ mod tests {
         let mut pace = Pace::new();
         let mut now = Instant::now();
         let mut next = |level| {
-            let tick = pace.next(now, level, 100, 600);
+            let tick = pace.next(now, level, 100, 0, 600);
             now += tick;
             tick.as_millis()
         };
@@ -100,7 +106,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new();
         let mut next = |now, level, used_mib: u64, left_mib: u64| {
-            pace.next(now, level, used_mib << 20, left_mib << 20)
+            pace.next(now, level, used_mib << 20, 0, left_mib << 20)
         };
         for n in 0..6 {
             next(start + 1000 * MS * n, Normal, 100, 600);
@@ -118,12 +124,30 @@ mod tests {
     }
 
     #[test]
+    fn a_heap_that_takes_unused_pages_again_grows_though_usage_stands() {
+        let start = Instant::now();
+        let mut pace = Pace::new();
+        let mut next = |ms: u32, active_mib: u64| {
+            pace.next(
+                start + MS * ms,
+                Elevated,
+                100 << 20,
+                active_mib << 20,
+                20 << 20,
+            )
+        };
+        assert_eq!(next(0, 50), 100 * MS);
+        // 1000 MiB a second: half of 20 MiB takes 10 ms.
+        assert_eq!(next(10, 60), 10 * MS);
+    }
+
+    #[test]
     fn a_clock_that_stands_or_goes_back_is_no_reason_to_spin() {
         let now = Instant::now();
         let mut pace = Pace::new();
         for used in [1, 100, 1 << 60, 0, u64::MAX] {
-            assert!(pace.next(now, Normal, used, u64::MAX - used) >= LEAST);
-            assert!(pace.next(now - MS, Normal, used / 2 + 1, 0) >= LEAST);
+            assert!(pace.next(now, Normal, used, 0, u64::MAX - used) >= LEAST);
+            assert!(pace.next(now - MS, Normal, used / 2 + 1, 0, 0) >= LEAST);
         }
     }
 }

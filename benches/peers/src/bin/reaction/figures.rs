@@ -31,12 +31,12 @@ impl Unit {
     }
 }
 
-const PRESSURE_P99: &str = "p99 of requests during cleanups by pressure / without";
+const PRESSURE_P99: &str = "p99 of requests during hooks of cleanups by pressure / without";
 const FORCED_P99: &str = "p99 of requests during forced cleanups, back to back / without";
 const EVICTIONS_P99: &str = "p99 of requests during evictions without a manager / without";
 const PURGES_P99: &str = "p99 of requests during purges without a hook / without";
 const ARITHMETIC_P99: &str = "p99 of requests beside a thread that only calculates / without";
-const WORK_P99: &str = "p99 of a request's work during a cleanup by pressure / without, waits for a processor left out";
+const WORK_P99: &str = "p99 of a request's work during hooks of cleanups by pressure / without, waits for a processor left out";
 const CHURN_PAGES: &str = "the same where blocks are hardly written to";
 const CHURN: &str = "churn at 85 % with cleanups in vain / at 50 %";
 
@@ -124,7 +124,8 @@ pub const FIGURES: &[Figure] = &[
     shown(PURGES_P99, Times),
     shown(ARITHMETIC_P99, Times),
     shown(requests::SAMPLES, Number),
-    shown(requests::CLEANUP, Millis),
+    shown(requests::RUNS, Number),
+    shown(requests::HOOK, Millis),
     at_most(futile::COST, Share, 0.05),
     shown(futile::ALL_COST, Share),
     shown(futile::CLEANUPS, Number),
