@@ -18,11 +18,19 @@
 
 mod bounded;
 mod metric;
+#[cfg(feature = "page")]
+mod page;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+#[cfg(feature = "axum")]
+mod routes;
 mod snapshot;
 mod table;
 
 pub use metric::{Kind, Metric, Unit, Value};
+#[cfg(feature = "axum")]
+pub use routes::MemoryRoutes;
+#[cfg(feature = "page")]
+pub use routes::WeakToken;
 pub use snapshot::{HookSample, PeriodicSample, SiteSample, Snapshot};
 pub use table::metrics;

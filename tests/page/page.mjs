@@ -119,7 +119,7 @@ try {
       const { History } = await import(`${url}/history.js`);
       const { bytes, visible } = await import(`${url}/words.js`);
       const history = new History();
-      for (let t = 1; t <= 20000; t += 1) history.push({ t, used: 1, cleanups: [{ t, reason: "pressure", returned: 1, took_ms: 1 }] });
+      for (let t = 1; t <= 20000; t += 1) history.push({ t, used: 1, cleanups: { t, count: 1, futile: 0, reason: "pressure", returned: 1, took_ms: 1 } });
       const held = history.frames.at(-1).t - history.frames[0].t;
       for (let t = 1; t <= 20000; t += 1) history.push({ t: 20000 + t / 1000, used: 1 });
       return { held, frames: history.frames.length, cleanups: history.cleanups.length, unknown: bytes(null), name: visible("a\u0000\u202e<b>") };

@@ -7,9 +7,8 @@ const CLEANUPS_MAX = 200;
 // The oldest part comes at 10 s: a longer step is a time of which nothing is known.
 const GAP_S = 25;
 
-const HEAP = ["allocated", "active", "dirty", "metadata", "retained", "thread_cache"];
 const FIELDS = [
-  "t", "used", "limit", "rss", "level", "reserved", "reserved_unfilled", "waiting",
+  "t", "used", "limit", "rss", "level", "allocated", "active", "dirty", "metadata", "retained", "thread_cache", "reserved", "reserved_unfilled", "waiting",
   "psi_some", "psi_full", "brake_pauses", "brake_paused_ms", "time_to_limit_s",
 ];
 
@@ -17,7 +16,6 @@ function frameOf(raw) {
   if (raw === null || typeof raw !== "object" || number(raw.t) === null) return null;
   const frame = {};
   for (const field of FIELDS) frame[field] = number(raw[field]);
-  for (const field of HEAP) frame[field] = number(raw.heap?.[field]);
   return frame;
 }
 
@@ -25,11 +23,12 @@ export class History {
   frames = [];
   cleanups = [];
 
-  /** What the server holds replaces what is held here. */
-  replace(rawFrames) {
+  /** What the server holds, a row of values for each frame, replaces what is held here. */
+  replace(fields, rows) {
     this.frames = [];
     this.cleanups = [];
-    for (const raw of Array.isArray(rawFrames) ? rawFrames.slice(-FRAMES_MAX) : []) this.push(raw);
+    if (!Array.isArray(fields) || !Array.isArray(rows)) return;
+    for (const row of rows.slice(-FRAMES_MAX)) this.push(Object.fromEntries(fields.map((field, i) => [field, row?.[i]])));
   }
 
   push(raw) {
@@ -40,18 +39,19 @@ export class History {
     const before = this.frames.at(-1);
     if (before && frame.t - before.t > GAP_S) this.frames.push(frameOf({ t: before.t + 1 }));
     this.frames.push(frame);
-    for (const cleanup of Array.isArray(raw.cleanups) ? raw.cleanups : []) this.#pushCleanup(cleanup, frame.t);
+    this.#pushCleanup(raw.cleanups, frame.t);
     this.#forget(frame.t - HOUR_S);
   }
 
   #pushCleanup(raw, frameTime) {
-    if (raw === null || typeof raw !== "object") return;
+    if (raw === null || typeof raw !== "object") return; // None in this frame.
     this.cleanups.push({
       t: number(raw.t) ?? frameTime,
-      reason: raw.reason,
+      count: number(raw.count) ?? 1,
+      futile: number(raw.futile) ?? 0,
       returned: number(raw.returned),
+      reason: raw.reason,
       took_ms: number(raw.took_ms),
-      futile: raw.futile === true,
     });
   }
 

@@ -2,7 +2,7 @@
 import { forgetColors, makeCharts, write } from "./charts.js";
 import { Feed } from "./feed.js";
 import { History } from "./history.js";
-import { bytes, clock, count, duration, levelMeaning, levelName, milliseconds, number, percent, visible, zone } from "./words.js";
+import { bytes, cleanupReason, cleanupReturned, cleanupTook, clock, count, duration, levelMeaning, levelName, number, percent, visible, zone } from "./words.js";
 
 const ROWS_MAX = 50;
 const ANSWER_MAX = 2000;
@@ -17,7 +17,8 @@ let announcedLevel = null;
 
 const feed = new Feed(new URL("feed", import.meta.url), {
   history(data) {
-    page.history.replace(data.frames);
+    page.history.replace(data.fields, data.rows);
+    $("clean").hidden = data.may_clean !== true;
     draw();
   },
   now(data) {
@@ -43,7 +44,6 @@ function draw() {
     ({ exceeded }) => (exceeded > 0 ? 5 : -1),
   );
   fill("hooks", now.hooks, ({ name, reclaimable, freed, calls }) => [visible(name), bytes(reclaimable), bytes(freed), count(calls)]);
-  $("clean").hidden = now.may_clean !== true;
 }
 
 function showNow(frame) {
@@ -86,12 +86,11 @@ function showGauge(share) {
 
 function showCleanups() {
   const recent = page.history.cleanups.slice(-RECENT_CLEANUPS).reverse();
-  const back = ({ returned, futile }) => `${bytes(returned)}${futile ? ", futile" : ""}`;
   fill(
     "cleanups",
     recent,
-    (cleanup) => [clock(cleanup.t), visible(cleanup.reason), back(cleanup), milliseconds(cleanup.took_ms)],
-    ({ futile }) => (futile ? 2 : -1),
+    (cleanup) => [clock(cleanup.t), cleanupReason(cleanup), cleanupReturned(cleanup), cleanupTook(cleanup)],
+    ({ futile }) => (futile > 0 ? 2 : -1),
   );
   const [last] = recent;
   const words = last && `${bytes(last.returned)} back, ${duration(Math.max(0, page.history.last.t - last.t))} ago`;

@@ -1,6 +1,6 @@
 // The four charts: what each one draws is a list of series, one `read` each.
 import { perSecond } from "./history.js";
-import { axisBytes, bytes, clock, clockShort, count, milliseconds, number, percent, rate, visible } from "./words.js";
+import { axisBytes, bytes, cleanupReason, cleanupReturned, cleanupTook, clock, clockShort, count, number, percent, rate } from "./words.js";
 
 const { uPlot } = globalThis;
 const SYNC = "memory";
@@ -255,8 +255,9 @@ class Chart {
     if (near === undefined) return;
     const { cleanup, x } = near;
     this.tip.replaceChildren(
-      element("strong", "", `Cleanup: ${visible(cleanup.reason)}`),
-      element("span", "", `${returned(cleanup)} in ${milliseconds(cleanup.took_ms)}`),
+      element("strong", "", `Cleanup: ${cleanupReason(cleanup)}`),
+      element("span", "", `returned ${cleanupReturned(cleanup)}`),
+      element("span", "", `took ${cleanupTook(cleanup)}`),
       element("span", "", clock(cleanup.t)),
     );
     const flip = x > this.plot.over.clientWidth / 2;
@@ -321,12 +322,6 @@ class Chart {
 /** Only what changed, so that a selection or a screen reader's place stays. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
-}
-
-function returned({ returned: value, futile }) {
-  if (value === null) return "unknown";
-  const words = value < 0 ? `grew by ${bytes(-value)}` : `returned ${bytes(value)}`;
-  return futile ? `${words}, futile` : words;
 }
 
 /** `page`: { history, seconds, windowWords, lines } */

@@ -67,3 +67,12 @@ export function visible(value, most = 160) {
   const name = value.length > most ? `${value.slice(0, most)}…` : value;
   return name.replace(UNSEEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 }
+
+// Cleanups that ended within one frame are one mark; reason and time are those of the last.
+export const cleanupReason = ({ reason, count: times }) => (times > 1 ? `${visible(reason)}, ${count(times)} times` : visible(reason));
+export const cleanupTook = ({ took_ms, count: times }) => `${milliseconds(took_ms)}${times > 1 ? ", the last" : ""}`;
+
+export function cleanupReturned({ returned, futile, count: times }) {
+  if (futile === 0) return bytes(returned);
+  return `${bytes(returned)}, ${futile < times ? `${count(futile)} ` : ""}futile`;
+}
