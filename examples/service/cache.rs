@@ -42,6 +42,8 @@ pub struct CacheCounts {
     pub evicted: u64,
     pub held: u64,
     pub held_bytes: u64,
+    /// What the tables take beside that; they shrink when most of what is in them has gone.
+    pub table_bytes: u64,
 }
 
 impl EventCache {
@@ -68,6 +70,7 @@ impl EventCache {
             sum.evicted += shard.evicted;
             sum.held += shard.events.len() as u64;
             sum.held_bytes += shard.held_bytes;
+            sum.table_bytes += shard.table_bytes();
         }
         sum
     }
@@ -95,7 +98,8 @@ impl CleanupHook for EventCache {
     }
 
     fn estimate(&self) -> Option<u64> {
-        Some(self.counts().held_bytes)
+        let counts = self.counts();
+        Some(counts.held_bytes + counts.table_bytes)
     }
 }
 
@@ -110,6 +114,12 @@ impl Shard {
             self.duplicates += 1;
         }
         new
+    }
+
+    fn table_bytes(&self) -> u64 {
+        let events = self.events.capacity() * size_of::<Event>();
+        let ids = self.ids.capacity() * size_of::<Arc<str>>();
+        (events + ids) as u64
     }
 
     /// Lets some of the oldest go; how many bytes they held.

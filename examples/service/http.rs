@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use plimsoll::telemetry::MemoryRoutes;
 use plimsoll::{Bound, ByteSize, CleanupReport, HookReport, Usage};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 
 type Refused = (StatusCode, Json<Value>);
 
-pub fn router(service: Arc<Service>) -> Router {
+pub fn router(service: Arc<Service>, memory: MemoryRoutes) -> Router {
     Router::new()
         .route("/events", post(post_events))
         .route("/usage", get(get_usage))
@@ -26,6 +27,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path; see --help"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(service)
+        .merge(memory.into_router())
 }
 
 async fn post_events(

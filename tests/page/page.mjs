@@ -1,12 +1,14 @@
-// The live page in a real Chromium, against a real server:
-//   npm install --prefix DIR playwright-core; NODE_PATH=DIR/node_modules node tests/page/page.mjs http://127.0.0.1:PORT/memory [DIR for screenshots]
-// PLIMSOLL_PAGE_TOKEN: the token, where the server allows cleanups. Prints what it saw; the first failed check ends it with status 1.
+// The live page in a real Chromium, served by the example `service`; ci/page starts both.
+//   NODE_PATH=DIR/node_modules node tests/page/page.mjs http://127.0.0.1:PORT/memory [DIR for screenshots]
+// SERVICE_CLEANUP_TOKEN: the service's. Prints what it saw; the first failed check ends it with status 1.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [base, shots] = process.argv.slice(2);
-const TOKEN = process.env.PLIMSOLL_PAGE_TOKEN;
+const TOKEN = process.env.SERVICE_CLEANUP_TOKEN;
+const MIB = 1024 * 1024;
+const BATCH = 4000;
 const TRANSFER_MAX_BYTES = 120 * 1024;
 const POLICY = ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"];
 
@@ -45,6 +47,27 @@ const noSidewaysScroll = async (page) => assert.equal(await page.evaluate(() => 
 const shot = (page, name) => shots && page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
 const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 
+/** What the heap chart's table says is allocated now. */
+async function allocated(page) {
+  const words = await page.$eval("#chart-heap .key tbody", (body) => [...body.rows].find((row) => row.cells[0].textContent.includes("Allocated")).cells[1].textContent);
+  const [size, unit] = words.split(" ");
+  return Number(size) * { B: 1, KiB: 1024, MiB: MIB, GiB: 1024 * MIB }[unit];
+}
+
+/** Sends batches of new events until `seen`. */
+async function burst(seen) {
+  const events = new URL("/events", base);
+  let sent = 0;
+  for (let round = 0; !(await seen()); round += 1) {
+    assert.ok(round < 2000, "never seen");
+    const batch = Array.from({ length: BATCH }, (_, i) => ({ id: `burst-${round}-${i}`, exchange: "binance", symbol: "BTC-USDT", price: 1.5, size: 2, ts_ms: round }));
+    const response = await fetch(events, { method: "POST", body: JSON.stringify(batch) });
+    await response.arrayBuffer();
+    if (response.ok) sent += BATCH;
+  }
+  return sent;
+}
+
 async function check(name, work) {
   try {
     console.log(`ok    ${name}`, (await work()) ?? "");
@@ -68,6 +91,15 @@ try {
   await check("charts move", async () => {
     const before = await drawn(page, "used");
     await page.waitForFunction((old) => document.querySelector("#chart-used canvas").toDataURL() !== old, before);
+  });
+  await check("an allocation burst is seen, and a cleanup by pressure marked", async () => {
+    const before = await allocated(page);
+    const canvas = await drawn(page, "heap");
+    const sent = await burst(() => page.$$eval("#cleanups tbody tr", (rows) => rows.some((row) => row.cells[1].textContent.startsWith("pressure"))));
+    const after = await allocated(page);
+    assert.ok(after > before + 10 * MIB, `${before} -> ${after}`);
+    assert.notEqual(await drawn(page, "heap"), canvas);
+    return `${sent} events, ${Math.round(before / MIB)} -> ${Math.round(after / MIB)} MiB allocated`;
   });
   // Told, not judged: a busy machine paints late.
   await check("first paint, ms", () => page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));

@@ -40,7 +40,7 @@ function draw() {
   fill(
     "scopes",
     now.scopes,
-    ({ site, limit, held, peak, calls, exceeded }) => [visible(site), bytes(limit), bytes(held), bytes(peak), count(calls), count(exceeded)],
+    ({ site, limit, held, peak, calls, exceeded }) => [visible(site), limit === null ? "none" : bytes(limit), bytes(held), bytes(peak), count(calls), count(exceeded)],
     ({ exceeded }) => (exceeded > 0 ? 5 : -1),
   );
   fill("hooks", now.hooks, ({ name, reclaimable, freed, calls }) => [visible(name), bytes(reclaimable), bytes(freed), count(calls)]);
