@@ -75,7 +75,8 @@ mod tests {
     fn it_holds_an_hour_and_no_more_in_memory_of_a_fixed_size() {
         let mut ring = Ring::new();
         let (fine, coarse) = (ring.fine.capacity(), ring.coarse.capacity());
-        assert!((fine + coarse + 1) * size_of::<Frame>() < MOST_BYTES);
+        let bytes = (fine + coarse + 1) * size_of::<Frame>();
+        assert!(bytes < MOST_BYTES, "{bytes}");
         let first = frame(1, 1);
         for t_s in 1..=10_000 {
             ring.push(Frame {
