@@ -36,6 +36,16 @@ fn touched(mib: usize) -> Vec<Vec<u8>> {
     (0..mib).map(|_| vec![1u8; MIB]).collect()
 }
 
+/// Calls `then` on top of so much stack.
+fn deep(mib: usize, then: &dyn Fn()) {
+    let block = std::hint::black_box([1u8; MIB]);
+    match mib {
+        0 => then(),
+        _ => deep(mib - 1, then),
+    }
+    std::hint::black_box(&block);
+}
+
 /// Waits until the worker has taken everything anew, twice: once it may have begun before.
 fn two_looks() {
     let looks = || get_memory_manager().stats().looks_total;
@@ -225,6 +235,40 @@ fn memory_that_nobody_gives_back_is_not_waited_for_again_and_again() {
     let paused = brake().pauses_total - before;
     assert!(paused < 100, "{paused} of 1000 blocks waited");
     drop(held);
+}
+
+#[test]
+fn what_a_cleanup_in_vain_allowed_is_over_with_the_pressure() {
+    if !alone("what_a_cleanup_in_vain_allowed_is_over_with_the_pressure") {
+        return;
+    }
+    let manager = get_memory_manager();
+    two_looks();
+    // On a stack: the kernel has it back when the thread ends, without any cleanup.
+    let (end, told) = std::sync::mpsc::channel::<()>();
+    let filler = std::thread::Builder::new().stack_size(600 * MIB);
+    let filler = filler.spawn(move || deep(245, &|| drop(told.recv())));
+    wait_until("a cleanup in vain at a high level", || {
+        manager.pressure() >= PressureLevel::High && manager.stats().cleanups_total > 0
+    });
+    two_looks();
+    drop(end);
+    filler.unwrap().join().unwrap();
+    wait_until("all is well", || {
+        manager.pressure() == PressureLevel::Normal
+    });
+    two_looks();
+
+    // A hook that does not come to an end until the line has been passed again: no other cleanup allows anything.
+    static GATE: Mutex<()> = Mutex::new(());
+    let gate = GATE.lock().unwrap();
+    let _registration = manager.register_cleanup(CleanupFn::new("gate", |_| {
+        drop(GATE.lock().unwrap());
+    }));
+    let before = brake().pauses_total;
+    let held = touched(230);
+    assert!(brake().pauses_total > before, "nobody waited");
+    drop((gate, held));
 }
 
 #[test]

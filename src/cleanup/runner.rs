@@ -366,7 +366,7 @@ impl Runner {
                 .backoff
                 .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);
         }
-        let room_bytes = state.backoff.room_bytes();
+        let room_bytes = state.backoff.room_bytes(now);
         drop(state);
         // Before anybody waiting is told, so that they find this cleanup in the statistics.
         host.cleaned(&report, is_futile, room_bytes);
