@@ -17,7 +17,11 @@
 //! What is unknown has no sample: nothing is reported as 0 because nobody could read it.
 
 mod bounded;
+#[cfg(feature = "metrics")]
+pub mod facade;
 mod metric;
+#[cfg(feature = "opentelemetry")]
+pub mod otel;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod snapshot;
