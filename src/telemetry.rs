@@ -1,6 +1,6 @@
 //! SEEN FROM OUTSIDE: every figure of the library in one table, and a snapshot to read them from.
 //!
-//! An exporter goes through [`metrics`] once to announce them, and through their samples with every scrape:
+//! An exporter goes through [`metrics()`] once to announce them, and through their samples with every scrape:
 //!
 //! ```
 //! use plimsoll::telemetry::{Value, metrics};
