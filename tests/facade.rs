@@ -184,6 +184,7 @@ fn a_thread_publishes_until_its_guard_is_dropped() {
     // A round that finds a snapshot of this second asks nobody: then it is the next.
     let publishing = facade::start(SECOND).unwrap();
     wait_entered.recv().unwrap();
-    drop(publishing);
+    let dropping = std::thread::spawn(move || drop(publishing));
+    wait_until("the end of the drop", || dropping.is_finished());
     drop((leave, hook));
 }
