@@ -53,6 +53,10 @@ pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
 #[doc = include_str!("scopes.md")]
 pub mod _scopes {}
 
+/// What the library logs, and under which names.
+#[doc = include_str!("events.md")]
+pub mod _events {}
+
 /// What the attributes expand to. Not for direct use; may change in any release.
 #[doc(hidden)]
 pub mod __private {

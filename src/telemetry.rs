@@ -1,6 +1,6 @@
 //! SEEN FROM OUTSIDE: every figure of the library in one table, and a snapshot to read them from.
 //!
-//! An exporter goes through [`metrics`] once to announce them, and through their samples with every scrape:
+//! An exporter goes through [`metrics()`] once to announce them, and through their samples with every scrape:
 //!
 //! ```
 //! use plimsoll::telemetry::{Value, metrics};
@@ -17,7 +17,11 @@
 //! What is unknown has no sample: nothing is reported as 0 because nobody could read it.
 
 mod bounded;
+#[cfg(feature = "metrics")]
+pub mod facade;
 mod metric;
+#[cfg(feature = "opentelemetry")]
+pub mod otel;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(feature = "prometheus")]

@@ -51,7 +51,7 @@ pub(crate) trait Host: Send + Sync {
     /// has to rest; 0 if it does not have to.
     fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: u64);
     /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
-    fn tell(&self, report: &CleanupReport);
+    fn tell(&self, report: &CleanupReport, is_futile: bool);
 }
 
 /// A cleanup that was asked for.
@@ -377,7 +377,7 @@ impl Runner {
         drop(state);
         self.changed.notify_all();
         shielded(|| drop(job));
-        shielded(|| host.tell(&report));
+        shielded(|| host.tell(&report, is_futile));
     }
 }
 

@@ -332,15 +332,16 @@ impl Host for Shared {
         self.unbraked_bytes.store(room_bytes, Ordering::Relaxed);
     }
 
-    fn tell(&self, report: &CleanupReport) {
+    fn tell(&self, report: &CleanupReport, is_futile: bool) {
         // The level is over, or the next step is due.
         self.bell.ring(ring::LOOK);
         tracing::info!(
             target: "plimsoll",
-            reason = %report.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            reason = report.reason.map(tracing::field::display),
             returned_bytes = report.returned_bytes(),
-            rss_bytes = report.after.rss_bytes,
-            duration_ms = report.duration_ms,
+            resident_bytes = report.after.rss_bytes,
+            took_ms = report.duration_ms,
+            is_futile,
             "memory cleanup"
         );
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::explain::Finding;
 use crate::manager::{ManagerStats, MemoryManager, Stalls};
-use crate::scope::ScopeStats;
+use crate::scope::{ScopeStats, Site};
 use crate::telemetry::bounded::{Labelled, bounded};
 
 /// However many ask: one is taken a second.
@@ -179,13 +179,8 @@ impl Snapshot {
 
 impl SiteSample {
     fn of(scope: &ScopeStats) -> SiteSample {
-        let site = match scope.site.map(|site| site.location()) {
-            // It has no name of its own: a file may hold many.
-            Some(location) if location.file() == scope.name => location.to_string(),
-            _ => scope.name.to_owned(),
-        };
         SiteSample {
-            site,
+            site: scope.site.map_or(scope.name.to_owned(), Site::label),
             limit_bytes: scope.last_crossing.map(|crossing| crossing.limit_bytes),
             held_bytes: scope.current_bytes,
             peak_bytes: scope.peak_bytes,

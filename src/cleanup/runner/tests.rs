@@ -30,7 +30,7 @@ impl Host for Script {
 
     fn cleaned(&self, _: &Arc<CleanupReport>, _: bool, _: u64) {}
 
-    fn tell(&self, _: &CleanupReport) {}
+    fn tell(&self, _: &CleanupReport, _: bool) {}
 }
 
 /// Whether the next cleanup has to rest after one with these readings: RSS, and what of it is unused, in MiB.
