@@ -29,6 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
+#[cfg(feature = "tower")]
+pub(crate) use entry::limit_call;
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;

@@ -1,6 +1,7 @@
 //! [`MemoryLimitLayer`]: bounds what one request may hold.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,18 +11,21 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::layers::refusal::{Protocol, Refusal};
-use crate::manager::WithMemoryLimit;
+use crate::manager::limit_call;
 use crate::scope::{LimitedFuture, MemoryLimit};
 
-/// What a request is called that has no other name.
-const SITE: &str = "request";
-
 /// Runs every request in a scope of its own; one that passes the limit is dropped at the end of the poll that passed it, and answered
-/// with 503 and `Retry-After: 1`, or `RESOURCE_EXHAUSTED` where it is gRPC.
+/// with 503 and `Retry-After: 1`, or `RESOURCE_EXHAUSTED` where it is gRPC. Its connection goes on.
 ///
-/// The scope lasts from the call of the service to its response: what a streamed body allocates later is not counted, and what the response
-/// holds when it is handed out is. The site is called `request` unless the limit has a name; give each route its own by
-/// `route_layer`. A limit that warns or only counts ([`OnExceed`](crate::OnExceed)) stops nothing.
+/// The scope lasts from the call of the service to the head of its response. A body that was built by then counts, what a
+/// streamed body allocates later does not; nor does what the server itself reads from the connection, until the service copies it. A request that was
+/// past the limit and has a response all the same is refused as well: what it did is done.
+///
+/// A limit that says what to do ([`OnExceed`](crate::OnExceed)) is obeyed: one that warns or counts stops nothing, one that panics does so in
+/// the server's task. Without a name the site is the place where the layer was made; `route_layer` gives each route a limit and a site of its own.
+///
+/// The response's body has to have a [`Default`], which is what a refusal is sent with; that of axum, tonic, `Full`, `Empty` and boxed ones
+/// is empty.
 ///
 /// ```
 /// use plimsoll::MemoryLimit;
@@ -30,20 +34,29 @@ const SITE: &str = "request";
 /// # #[global_allocator] static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 /// let app = axum::Router::<()>::new()
 ///     .route("/report", axum::routing::get(async || "large"))
-///     .layer(MemoryLimitLayer::new(MemoryLimit::mib(64).named("report")));
+///     .route_layer(MemoryLimitLayer::new(MemoryLimit::mib(64).named("report")));
 /// # drop(app);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryLimitLayer {
     limit: MemoryLimit,
+    location: &'static Location<'static>,
 }
 
 impl MemoryLimitLayer {
     /// Each request under `limit`.
-    pub fn new(limit: MemoryLimit) -> Self {
-        let is_named = limit.name.is_some() || limit.site.is_some();
+    ///
+    /// ```
+    /// use plimsoll::MemoryLimit;
+    /// use plimsoll::layers::MemoryLimitLayer;
+    ///
+    /// let layer = MemoryLimitLayer::new(MemoryLimit::mib(32).named("request"));
+    /// ```
+    #[track_caller]
+    pub const fn new(limit: MemoryLimit) -> Self {
         MemoryLimitLayer {
-            limit: if is_named { limit } else { limit.named(SITE) },
+            limit,
+            location: Location::caller(),
         }
     }
 }
@@ -54,7 +67,7 @@ impl<S> Layer<S> for MemoryLimitLayer {
     fn layer(&self, inner: S) -> MemoryLimitService<S> {
         MemoryLimitService {
             inner,
-            limit: self.limit,
+            layer: *self,
         }
     }
 }
@@ -63,17 +76,17 @@ impl<S> Layer<S> for MemoryLimitLayer {
 #[derive(Clone, Debug)]
 pub struct MemoryLimitService<S> {
     inner: S,
-    limit: MemoryLimit,
+    layer: MemoryLimitLayer,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for MemoryLimitService<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone,
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
     ResponseBody: Default,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
-    type Future = LimitedRequest<S, Request<RequestBody>>;
+    type Future = LimitedRequest<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -81,68 +94,35 @@ where
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let protocol = Protocol::of(request.headers());
-        // The one that was found ready is called; the call itself belongs into the scope.
-        let other = self.inner.clone();
-        let service = std::mem::replace(&mut self.inner, other);
-        let call = Call::Due {
-            due: Some((service, request)),
-        };
+        let MemoryLimitLayer { limit, location } = &self.layer;
         LimitedRequest {
-            call: call.with_memory_limit(self.limit),
+            answer: limit_call(limit, location, || self.inner.call(request)),
             protocol,
         }
     }
 }
 
 pin_project! {
-    /// A call of a service that takes place when it is first polled.
-    #[project = CallProjection]
-    enum Call<S, R> where S: Service<R> {
-        Due { due: Option<(S, R)> },
-        Made { #[pin] answer: S::Future },
-    }
-}
-
-impl<S: Service<R>, R> Future for Call<S, R> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let answer = match self.as_mut().project() {
-                CallProjection::Made { answer } => return answer.poll(context),
-                CallProjection::Due { due } => due
-                    .take()
-                    .map(|(mut service, request)| service.call(request)),
-            };
-            match answer {
-                Some(answer) => self.set(Call::Made { answer }),
-                // Only a call that panicked leaves it like that, and then nobody polls again.
-                None => return Poll::Pending,
-            }
-        }
-    }
-}
-
-pin_project! {
     /// The answer of a [`MemoryLimitService`]: the service's own, or that the request held too much.
+    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct LimitedRequest<S, R> where S: Service<R> {
+    pub struct LimitedRequest<F> {
         #[pin]
-        call: LimitedFuture<Call<S, R>>,
+        answer: LimitedFuture<F>,
         protocol: Protocol,
     }
 }
 
-impl<S, R, B> Future for LimitedRequest<S, R>
+impl<F, B, E> Future for LimitedRequest<F>
 where
-    S: Service<R, Response = Response<B>>,
+    F: Future<Output = Result<Response<B>, E>>,
     B: Default,
 {
-    type Output = Result<Response<B>, S::Error>;
+    type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        Poll::Ready(match ready!(this.call.poll(context)) {
+        Poll::Ready(match ready!(this.answer.poll(context)) {
             Ok(answer) => answer,
             Err(_) => Ok(Refusal::Exceeded.answer(*this.protocol)),
         })

@@ -1,60 +1,73 @@
-//! The answer to a request that there is no memory for.
+//! [`Refusal`]: why a request is not served, how often that was, and what its client is told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-/// Pressure is over in less, as a rule: no cleanup takes longer than its deadline, and a level ends half a second after its cause.
+/// The least that the header can say, and a hundred times as long as High outlives its cause.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-const GRPC: &str = "application/grpc";
-/// gRPC's code for "come again": the one that clients retry.
+const GRPC_STATUS: &str = "grpc-status";
+const GRPC_MESSAGE: &str = "grpc-message";
+/// "Come again": the code that clients retry.
 const GRPC_UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
-/// gRPC's code for "too much": the same request would fail again.
+/// "Too much": the same request would fail again.
 const GRPC_RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+/// The content types of gRPC, without what says how messages are encoded: a refusal has none.
+const GRPC_TYPES: [&str; 3] = [
+    "application/grpc",
+    "application/grpc-web",
+    "application/grpc-web-text",
+];
 
-static REFUSED_TOTAL: AtomicU64 = AtomicU64::new(0);
+static REFUSED_TOTALS: [AtomicU64; Refusal::ALL.len()] =
+    [const { AtomicU64::new(0) }; Refusal::ALL.len()];
 
-/// How many requests the layers of this process have refused or stopped.
+/// How many requests the layers of this process did not serve for this `reason`.
 ///
 /// ```
-/// println!("{} requests were refused", plimsoll::layers::refused_total());
+/// use plimsoll::layers::{Refusal, refused_total};
+///
+/// let refused: u64 = Refusal::ALL.iter().map(|&reason| refused_total(reason)).sum();
+/// assert_eq!(refused, 0);
 /// ```
-pub fn refused_total() -> u64 {
-    REFUSED_TOTAL.load(Ordering::Relaxed)
+pub fn refused_total(reason: Refusal) -> u64 {
+    REFUSED_TOTALS[reason as usize].load(Ordering::Relaxed)
 }
 
-/// Why a request is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Memory is short.
+/// Why a request was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Memory was short, and nothing of it was read.
     Shed,
-    /// The request itself holds more than it may.
+    /// The request itself held more than it may, and was stopped.
     Exceeded,
 }
 
-/// What the client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Http,
-    Grpc,
-}
+impl Refusal {
+    /// Every reason that there is.
+    pub const ALL: &[Refusal] = &[Refusal::Shed, Refusal::Exceeded];
 
-impl Protocol {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        match content_type {
-            Some(content_type) if content_type.starts_with(GRPC.as_bytes()) => Protocol::Grpc,
-            _ => Protocol::Http,
+    /// As metrics call it.
+    ///
+    /// ```
+    /// use plimsoll::layers::Refusal;
+    ///
+    /// assert_eq!(Refusal::Shed.name(), "shed");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refusal::Shed => "shed",
+            Refusal::Exceeded => "exceeded",
         }
     }
-}
 
-impl Refusal {
-    /// Counts it, and answers: 503 with `Retry-After`; in gRPC, whose errors come with 200, the status in its headers.
+    /// Counts it, and answers: 503 with `Retry-After`; in gRPC, whose errors come with 200, the status in the headers, as there is no
+    /// message after which trailers could come.
     #[cold]
     pub(super) fn answer<B: Default>(self, protocol: Protocol) -> Response<B> {
-        REFUSED_TOTAL.fetch_add(1, Ordering::Relaxed);
+        REFUSED_TOTALS[self as usize].fetch_add(1, Ordering::Relaxed);
         let mut response = Response::new(B::default());
         let headers = response.headers_mut();
         match protocol {
@@ -62,17 +75,44 @@ impl Refusal {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             }
-            Protocol::Grpc => {
+            Protocol::Grpc { content_type } => {
                 let (status, message) = match self {
                     Refusal::Shed => (GRPC_UNAVAILABLE, "memory is short"),
                     Refusal::Exceeded => (GRPC_RESOURCE_EXHAUSTED, "over its memory limit"),
                 };
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
-                headers.insert("grpc-status", status);
-                headers.insert("grpc-message", HeaderValue::from_static(message));
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(GRPC_STATUS, status);
+                headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
             }
         }
         response
+    }
+}
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    /// gRPC, or what browsers make of it: clients want the content type that they sent.
+    Grpc {
+        content_type: &'static str,
+    },
+}
+
+impl Protocol {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let grpc_type = headers.get(CONTENT_TYPE).and_then(|sent| {
+            let ends = |rest: &[u8]| matches!(rest.first(), None | Some(b'+' | b';' | b' '));
+            GRPC_TYPES.into_iter().find(|known| {
+                sent.as_bytes()
+                    .strip_prefix(known.as_bytes())
+                    .is_some_and(ends)
+            })
+        });
+        match grpc_type {
+            Some(content_type) => Protocol::Grpc { content_type },
+            None => Protocol::Http,
+        }
     }
 }
 
@@ -80,32 +120,65 @@ impl Refusal {
 mod tests {
     use super::*;
 
+    fn protocol_of(content_type: Option<&'static str>) -> Protocol {
+        let headers = content_type
+            .map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        Protocol::of(&headers)
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_content_type() {
+        let table = [
+            (None, None),
+            (Some(""), None),
+            (Some("application/json"), None),
+            (Some("application/grpc"), Some("application/grpc")),
+            (Some("application/grpc+proto"), Some("application/grpc")),
+            (
+                Some("application/grpc; charset=utf-8"),
+                Some("application/grpc"),
+            ),
+            (
+                Some("application/grpc-web+proto"),
+                Some("application/grpc-web"),
+            ),
+            (
+                Some("application/grpc-web-text"),
+                Some("application/grpc-web-text"),
+            ),
+            (Some("application/grpcs"), None),
+            (Some("text/application/grpc"), None),
+        ];
+        for (sent, known) in table {
+            let expected = known.map_or(Protocol::Http, |content_type| Protocol::Grpc {
+                content_type,
+            });
+            assert_eq!(protocol_of(sent), expected, "{sent:?}");
+        }
+    }
+
     #[test]
     fn each_protocol_is_answered_in_its_own_words() {
-        let table = [
-            (None, Protocol::Http),
-            (Some("application/json"), Protocol::Http),
-            (Some("application/grpc"), Protocol::Grpc),
-            (Some("application/grpc+proto"), Protocol::Grpc),
-            (Some("text/application/grpc"), Protocol::Http),
-        ];
-        for (content_type, protocol) in table {
-            let headers = content_type
-                .map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)))
-                .into_iter()
-                .collect();
-            assert_eq!(Protocol::of(&headers), protocol, "{content_type:?}");
-        }
-
         let answer = Refusal::Shed.answer::<()>(Protocol::Http);
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers()[RETRY_AFTER], "1");
-        assert!(!answer.headers().contains_key("grpc-status"));
+        assert_eq!(answer.headers().len(), 1);
+        let content_type = "application/grpc-web";
         for (refusal, status) in [(Refusal::Shed, "14"), (Refusal::Exceeded, "8")] {
-            let answer = refusal.answer::<()>(Protocol::Grpc);
+            let answer = refusal.answer::<()>(Protocol::Grpc { content_type });
             assert_eq!(answer.status(), 200);
-            assert_eq!(answer.headers()[CONTENT_TYPE], GRPC);
-            assert_eq!(answer.headers()["grpc-status"], status);
+            assert_eq!(answer.headers()[CONTENT_TYPE], content_type);
+            assert_eq!(answer.headers()[GRPC_STATUS], status);
+            assert!(!answer.headers()[GRPC_MESSAGE].is_empty());
+        }
+    }
+
+    #[test]
+    fn reasons_are_numbered_as_they_are_listed() {
+        for (number, &reason) in Refusal::ALL.iter().enumerate() {
+            assert_eq!(reason as usize, number);
         }
     }
 }

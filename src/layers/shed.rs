@@ -16,7 +16,8 @@ use crate::pressure::PressureLevel;
 
 /// Refuses requests from a level of pressure on: 503 with `Retry-After: 1` and no body, or `UNAVAILABLE` where the request is gRPC.
 ///
-/// Asks [`get_memory_manager`](crate::get_memory_manager) for the level, which costs a few atomic loads. Nothing of a refused request is read.
+/// Asks [`get_memory_manager`](crate::get_memory_manager) for the level, which costs a few atomic loads. Nothing of a refused request is
+/// read, and the service behind is not called. Where that makes its callers wait until it is ready, a request is judged after the wait.
 ///
 /// ```
 /// use plimsoll::PressureLevel;
@@ -34,7 +35,7 @@ pub struct ShedLayer {
 }
 
 impl From<PressureLevel> for ShedLayer {
-    /// Refuses from `level` on. From Normal on it refuses all there is.
+    /// Refuses from `level` on; from Normal on that is all but what is exempt.
     fn from(level: PressureLevel) -> Self {
         ShedLayer {
             from: level,
@@ -45,7 +46,8 @@ impl From<PressureLevel> for ShedLayer {
 
 impl ShedLayer {
     /// What is at `path`, and below it, is always served: health checks, metrics, whatever an operator needs most when memory is short.
-    /// A gRPC service is exempt by `/package.Service`.
+    /// A gRPC service is exempt by `/package.Service`. The path is the one that the layer sees: in a nested router that is what is left
+    /// of it.
     ///
     /// ```
     /// use plimsoll::PressureLevel;
@@ -108,26 +110,34 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        if self.layer.refuses(request.uri().path()) {
-            let protocol = Protocol::of(request.headers());
-            return ShedOrServed::Shed { protocol };
-        }
-        ShedOrServed::Served {
-            future: self.inner.call(request),
-        }
+        let answer = if self.layer.refuses(request.uri().path()) {
+            Answer::Shed {
+                protocol: Protocol::of(request.headers()),
+            }
+        } else {
+            Answer::Served {
+                future: self.inner.call(request),
+            }
+        };
+        ShedOrServed { answer }
     }
 }
 
 pin_project! {
-    /// The answer of a [`ShedService`]: the service's own, or that there is no memory.
+    /// The answer of a [`ShedService`]: the service's own, or that memory is short.
     #[derive(Debug)]
-    #[project = ShedOrServedProjection]
     #[must_use = "futures do nothing unless polled"]
-    #[allow(missing_docs, reason = "nothing in here is anybody's to use")]
-    pub enum ShedOrServed<F> {
-        #[doc(hidden)]
+    pub struct ShedOrServed<F> {
+        #[pin]
+        answer: Answer<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = AnswerProjection]
+    enum Answer<F> {
         Served { #[pin] future: F },
-        #[doc(hidden)]
         Shed { protocol: Protocol },
     }
 }
@@ -140,11 +150,9 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        match self.project() {
-            ShedOrServedProjection::Served { future } => future.poll(context),
-            ShedOrServedProjection::Shed { protocol } => {
-                Poll::Ready(Ok(Refusal::Shed.answer(*protocol)))
-            }
+        match self.project().answer.project() {
+            AnswerProjection::Served { future } => future.poll(context),
+            AnswerProjection::Shed { protocol } => Poll::Ready(Ok(Refusal::Shed.answer(*protocol))),
         }
     }
 }

@@ -44,6 +44,19 @@ pub(crate) fn limited_future<F: Future>(
     }
 }
 
+/// The future that `make` returns, under `limit` from the call of `make` on; otherwise as [`limited_future`].
+#[cfg(feature = "tower")]
+pub(crate) fn limited_call<F: Future>(
+    limit: &MemoryLimit,
+    location: &'static Location<'static>,
+    make: impl FnOnce() -> F,
+) -> LimitedFuture<F> {
+    let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
+    LimitedFuture {
+        metered: Metered::made_by(site, Terms::of(limit, OnExceed::Error), make),
+    }
+}
+
 impl<F: Future> Future for LimitedFuture<F> {
     type Output = Result<F::Output, LimitExceeded>;
 

@@ -58,12 +58,24 @@ impl<F> Metered<F> {
     pub(super) fn new(site: &'static Site, terms: Terms, future: F) -> Self {
         Metered {
             future: Some(future),
-            scope: FutureScope {
-                site,
-                terms,
-                held: Carried::default(),
-                was_entered: false,
-            },
+            scope: FutureScope::new(site, terms),
+        }
+    }
+
+    /// The future that `make` returns, in a scope that begins with the call of `make`.
+    #[cfg(feature = "tower")]
+    pub(super) fn made_by(site: &'static Site, terms: Terms, make: impl FnOnce() -> F) -> Self {
+        let mut scope = FutureScope::new(site, terms);
+        scope.was_entered = true;
+        // Should `make` panic, the scope ends all the same.
+        let ending = Ending(&mut scope);
+        let run = ending.0.enter();
+        let future = make();
+        drop(run);
+        std::mem::forget(ending);
+        Metered {
+            future: Some(future),
+            scope,
         }
     }
 
@@ -129,6 +141,15 @@ impl<F> MeteredProjection<'_, F> {
 }
 
 impl FutureScope {
+    fn new(site: &'static Site, terms: Terms) -> Self {
+        FutureScope {
+            site,
+            terms,
+            held: Carried::default(),
+            was_entered: false,
+        }
+    }
+
     #[inline]
     fn enter(&mut self) -> Run<'_> {
         let start = counters::now();

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub(super) periodic: Vec<PeriodicSample>,
     pub(super) findings: Vec<Finding>,
     pub(super) stalls: Stalls,
+    /// Requests that the layers refused, by reason; empty in a build without layers.
+    pub(super) refused: Vec<(&'static str, u64)>,
 }
 
 /// What the scopes of one site have used. The 50 sites with the highest peaks have a line each, the rest is `other`; one that comes in
@@ -100,10 +102,11 @@ impl Snapshot {
         snapshot.sites = bounded(manager.scopes().iter().map(SiteSample::of));
         snapshot.findings = manager.findings();
         snapshot.stalls = manager.stalls();
+        snapshot.refused = refused();
         snapshot
     }
 
-    /// Without sites, findings and what the kernel counts.
+    /// Without sites, findings, and what the kernel and the layers count.
     pub(super) fn of(stats: ManagerStats, estimates: Vec<(String, Option<u64>)>) -> Snapshot {
         let done = stats.hook_stats.iter().map(|hook| HookSample {
             hook: hook.name.clone(),
@@ -132,6 +135,7 @@ impl Snapshot {
             periodic,
             findings: Vec::new(),
             stalls: Stalls::default(),
+            refused: Vec::new(),
         }
     }
 
@@ -175,6 +179,21 @@ impl Snapshot {
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+}
+
+#[cfg(feature = "tower")]
+fn refused() -> Vec<(&'static str, u64)> {
+    use crate::layers::{Refusal, refused_total};
+
+    let reasons = Refusal::ALL.iter();
+    reasons
+        .map(|&reason| (reason.name(), refused_total(reason)))
+        .collect()
+}
+
+#[cfg(not(feature = "tower"))]
+fn refused() -> Vec<(&'static str, u64)> {
+    Vec::new()
 }
 
 impl SiteSample {

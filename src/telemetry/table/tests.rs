@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::manager::MemoryManager;
 use crate::telemetry::{Kind, Unit};
 
 #[test]
@@ -31,6 +32,24 @@ fn names_are_unique_and_say_unit_and_kind() {
         let is_text = !help.is_empty() && !help.contains(char::is_control);
         assert!(is_text && help.ends_with('.'), "{name}: {help:?}");
     }
+}
+
+#[test]
+fn refused_requests_are_counted_by_reason_and_unknown_without_layers() {
+    let manager = MemoryManager::builder().build().unwrap();
+    let metric = metrics()
+        .find(|metric| metric.name() == "plimsoll_requests_refused_total")
+        .unwrap();
+    let mut reasons = Vec::new();
+    metric.visit(&manager.snapshot(), |labels, _| {
+        reasons.push(labels.join(","));
+    });
+    let expected: &[&str] = if cfg!(feature = "tower") {
+        &["shed", "exceeded"]
+    } else {
+        &[]
+    };
+    assert_eq!(reasons, expected);
 }
 
 #[cfg(feature = "serde")]

@@ -1,4 +1,4 @@
-//! What cleanups, hooks and scopes did.
+//! What cleanups, hooks, scopes and layers did.
 
 use crate::explain::Finding;
 use crate::telemetry::metric::Metric;
@@ -158,6 +158,16 @@ pub(super) static WORK: &[Metric] = &[
         Each(&["site"], |s, visit| {
             for site in &s.sites {
                 visit(&[&site.site], site.exceeded_total.into());
+            }
+        }),
+    ),
+    Metric::counter(
+        "plimsoll_requests_refused_total",
+        Number,
+        "Requests that were not served: memory was short (shed), or they held more than they may (exceeded). Absent in a build without layers.",
+        Each(&["reason"], |s, visit| {
+            for &(reason, total) in &s.refused {
+                visit(&[reason], total.into());
             }
         }),
     ),
