@@ -173,6 +173,7 @@ try {
     return page.textContent("#clean-answer");
   });
   await check("1280 px wide, light", () => noSidewaysScroll(page));
+  await page.click('#windows [data-seconds="60"]');
   await shot(page, "light");
   const light = await ground(page);
   await check("dark", async () => {
