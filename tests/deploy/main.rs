@@ -237,11 +237,14 @@ fn alerts_compare_with_the_lines_of_the_code() {
             .expr()
             .ends_with(&level(PressureLevel::High))
     );
-    assert!(
-        alert("TimeToLimit")
-            .expr()
-            .ends_with(&level(PressureLevel::Elevated))
-    );
+    for name in ["TimeToLimit", "CleanupFutile"] {
+        assert!(
+            alert(name)
+                .expr()
+                .ends_with(&level(PressureLevel::Elevated)),
+            "{name}"
+        );
+    }
 
     // Each service's own line, by a label value that it exports.
     let snapshot = MemoryManager::builder().build().unwrap().snapshot();
