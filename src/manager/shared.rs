@@ -82,7 +82,9 @@ impl Threads {
     #[cold]
     fn start_worker(&self, shared: Arc<Shared>) {
         let mut worker = self.worker.lock();
-        if worker.is_none()
+        // Not by whether there is a handle: `stop` takes it, while a worker that has only just begun may still wait here to see whether
+        // there is one. Two would share a bell, and the one that is waited for might never hear that it is to stop.
+        if !self.has_worker()
             && let Ok(thread) = worker::spawn(Arc::clone(&shared))
         {
             *worker = Some(thread);
@@ -343,5 +345,21 @@ impl Host for Shared {
             duration_ms = report.duration_ms,
             "memory cleanup"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::MemoryManager;
+
+    #[test]
+    fn a_worker_that_comes_late_starts_no_other_once_it_is_to_stop() {
+        let manager = MemoryManager::builder().build().unwrap();
+        let shared = Arc::clone(&manager.shared);
+        shared.stop();
+        let threads = shared.threads.get(|_| unreachable!("no fork"));
+        threads.start_worker(Arc::clone(&shared));
+        assert!(threads.worker.lock().is_none());
     }
 }
