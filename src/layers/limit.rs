@@ -92,6 +92,7 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let protocol = Protocol::of(request.headers());
         let MemoryLimitLayer { limit, location } = &self.layer;
@@ -120,6 +121,7 @@ where
 {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         Poll::Ready(match ready!(this.answer.poll(context)) {

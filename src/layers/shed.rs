@@ -109,6 +109,7 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let answer = if self.layer.refuses(request.uri().path()) {
             Answer::Shed {
@@ -149,6 +150,7 @@ where
 {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         match self.project().answer.project() {
             AnswerProjection::Served { future } => future.poll(context),

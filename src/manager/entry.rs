@@ -77,6 +77,7 @@ impl<F: Future> WithMemoryLimit for F {}
 
 /// The future that `make` returns, under `limit` from the call of `make` on: how a layer calls its service.
 #[cfg(feature = "tower")]
+#[inline]
 pub(crate) fn limit_call<F: Future>(
     limit: &MemoryLimit,
     location: &'static Location<'static>,

@@ -1,7 +1,8 @@
 //! What the layers add to a request, on one thread and on two at once.
 //!
 //! Bias: the service behind them is ready at once and hands the request back, so that nothing is allocated and a request is the layers
-//! and little else; one that is polled more often pays for each poll what `benches/guard.rs` says. Site, level and headers are in
+//! and little else; one that is polled more often pays for each poll what `benches/guard.rs` says. Moving an answer that carries a request,
+//! larger than most, is more than half of what is measured. Site, level and headers are in
 //! the processor's cache, and the level is Normal. The bare service and its layers take turns of a few milliseconds, and what is
 //! kept is the median of the differences within one round. Threads are timed by their own processor time, and share the sites.
 #![allow(clippy::print_stdout, reason = "a program for people")]
