@@ -247,7 +247,11 @@ fn what_a_cleanup_in_vain_allowed_is_over_with_the_pressure() {
     // On a stack: the kernel has it back when the thread ends, without any cleanup.
     let (end, told) = std::sync::mpsc::channel::<()>();
     let filler = std::thread::Builder::new().stack_size(600 * MIB);
-    let filler = filler.spawn(move || deep(245, &|| drop(told.recv())));
+    let filler = filler.spawn(move || {
+        deep(245, &|| {
+            let _ = told.recv();
+        });
+    });
     wait_until("a cleanup in vain at a high level", || {
         manager.pressure() >= PressureLevel::High && manager.stats().cleanups_total > 0
     });

@@ -78,12 +78,9 @@ impl Backoff {
         })
     }
 
-    /// How much may be used while cleanups rest; 0 when they don't have to any more, or no limit is known.
-    pub(crate) fn room_bytes(&self, now: Instant) -> u64 {
-        self.rest
-            .filter(|rest| now < rest.until)
-            .and_then(|rest| rest.room_bytes)
-            .unwrap_or(0)
+    /// How much may be used while cleanups rest; 0 when they don't have to, or no limit is known.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        self.rest.and_then(|rest| rest.room_bytes).unwrap_or(0)
     }
 }
 
@@ -180,17 +177,14 @@ mod tests {
         ];
         for (used, room, last_that_rests) in table {
             let mut backoff = Backoff::default();
-            assert_eq!(backoff.room_bytes(now), 0);
+            assert_eq!(backoff.room_bytes(), 0);
             backoff.cleaned(now, 1000 * MS, GIB, 0, bound(used));
-            assert_eq!(backoff.room_bytes(now), room * MIB);
-            let is_over = now + REST_PER_COST * 1000 * MS;
-            assert_eq!(backoff.room_bytes(is_over - MS), room * MIB);
-            assert_eq!(backoff.room_bytes(is_over), 0);
+            assert_eq!(backoff.room_bytes(), room * MIB);
             assert!(!backoff.may_start(now, bound(last_that_rests)), "{used}");
             assert!(backoff.may_start(now, bound(last_that_rests + 1)), "{used}");
             assert!(!backoff.may_start(now, None), "{used}");
             backoff.cleaned(now, MS, GIB, GIB, bound(used));
-            assert_eq!(backoff.room_bytes(now), 0);
+            assert_eq!(backoff.room_bytes(), 0);
         }
     }
 

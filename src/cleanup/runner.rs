@@ -48,8 +48,8 @@ pub(crate) trait Host: Send + Sync {
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
     /// A cleanup is done: note it, whether it was in vain, and how much may be used while the next that nobody waits for
-    /// has to rest; 0 if it does not have to.
-    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: u64);
+    /// has to rest; 0 if it does not have to, `None` if no hook was asked and all stays as it was.
+    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: Option<u64>);
     /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
     fn tell(&self, report: &CleanupReport, is_futile: bool);
 }
@@ -356,7 +356,7 @@ impl Runner {
         let mut state = self.state.lock();
         // A purge alone is cheap, and says nothing about hooks.
         let mut is_futile = false;
-        if job.order.call_hooks {
+        let room_bytes = job.order.call_hooks.then(|| {
             let highest = [report.before.binding, report.after.binding]
                 .into_iter()
                 .flatten()
@@ -365,8 +365,8 @@ impl Runner {
             is_futile = state
                 .backoff
                 .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);
-        }
-        let room_bytes = state.backoff.room_bytes(now);
+            state.backoff.room_bytes()
+        });
         drop(state);
         // Before anybody waiting is told, so that they find this cleanup in the statistics.
         host.cleaned(&report, is_futile, room_bytes);

@@ -317,7 +317,7 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: u64) {
+    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: Option<u64>) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
@@ -331,7 +331,9 @@ impl Host for Shared {
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
         // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
         // memory is simply in use.
-        self.unbraked_bytes.store(room_bytes, Ordering::Relaxed);
+        if let Some(room_bytes) = room_bytes {
+            self.unbraked_bytes.store(room_bytes, Ordering::Relaxed);
+        }
     }
 
     fn tell(&self, report: &CleanupReport, is_futile: bool) {

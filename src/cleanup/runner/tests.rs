@@ -28,7 +28,7 @@ impl Host for Script {
 
     fn supervise(&self) {}
 
-    fn cleaned(&self, _: &Arc<CleanupReport>, _: bool, _: u64) {}
+    fn cleaned(&self, _: &Arc<CleanupReport>, _: bool, _: Option<u64>) {}
 
     fn tell(&self, _: &CleanupReport, _: bool) {}
 }
