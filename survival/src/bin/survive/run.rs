@@ -19,8 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_secs(40);
 /// The least that halving takes, with some load before and after.
 const HALVED_SECONDS: u64 = 10;
-/// An unmanaged twin has so many times as long to die: on a slow machine filling takes its time.
-const PATIENCE: u64 = 4;
+/// An unmanaged twin has so many times as long to die: on a slow machine filling takes its time, and it ends when it is killed.
+const PATIENCE: u64 = 15;
 /// A managed one has to live so many times as long as its twin did.
 const OUTLIVED: u64 = 2;
 
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_managed_one_lives_longer_than_it_took_to_kill_its_twin() {
         let table = [
-            (Variant::Small, Twin::Unmanaged, None, 40),
+            (Variant::Small, Twin::Unmanaged, None, 150),
             (Variant::Reserved, Twin::Unmanaged, None, 10),
             (Variant::Small, Twin::Managed, None, 10),
             (Variant::Small, Twin::Managed, Some(4999), 10),
