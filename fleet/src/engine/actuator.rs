@@ -1,0 +1,72 @@
+//! [`Actuator`]: the little that a scaler needs of an engine.
+
+use std::fmt;
+use std::future::Future;
+
+/// A running container, or a cgroup directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// What the engine calls it.
+    pub id: String,
+    /// The service of the profile that it runs (label `com.docker.compose.service`, else the name less `crypto-`; a directory's name).
+    pub service: String,
+    /// Where its metrics are (`http://host:port/metrics`), if it says so by its labels.
+    pub metrics_url: Option<String>,
+    /// `None`: unlimited.
+    pub limit_bytes: Option<u64>,
+    /// `None`: no limit on memory and swap together.
+    pub swap_limit_bytes: Option<u64>,
+}
+
+/// What a container uses now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Charge less inactive file cache.
+    pub used_bytes: u64,
+    /// `None`: unlimited.
+    pub limit_bytes: Option<u64>,
+    /// Since the container started; `None`: not known here.
+    pub oom_kills_total: Option<u64>,
+}
+
+/// Why the engine did not do it.
+#[derive(Debug)]
+pub enum EngineError {
+    /// No answer: it may come back.
+    Away(String),
+    /// No such container (any more).
+    Gone(String),
+    /// It said no, for example because more is used than the new limit: nothing was changed.
+    Refused(String),
+    /// The system forbids it.
+    NoPermission(String),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EngineError::Away(what) => write!(f, "the engine does not answer: {what}"),
+            EngineError::Gone(what) => write!(f, "no such container: {what}"),
+            EngineError::Refused(what) => write!(f, "the engine refused: {what}"),
+            EngineError::NoPermission(what) => write!(f, "no permission: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// The little that a scaler needs of an engine.
+pub trait Actuator: Send + Sync {
+    /// All that runs and can be resized.
+    fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send;
+
+    /// What one uses now.
+    fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
+
+    /// Limit of memory, and of memory and swap together, both to the same; all or nothing.
+    fn resize(
+        &self,
+        id: &str,
+        to_bytes: u64,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+}

@@ -1,0 +1,20 @@
+//! What the command `plimsoll` does, as a library: profiles of a fleet, the files that are written from them, a scaler, a doctor.
+//!
+//! Arrows point down this list: `cli` may use all; `scale`, `simulate`, `doctor`, `top` and `up` use `engine`, `decide`, `write`;
+//! these use `profile`; everything may use `size`, `table`, `failure`.
+
+#![allow(missing_docs, reason = "fields that say all by name and unit")]
+
+pub mod cli;
+pub mod decide;
+pub mod doctor;
+pub mod engine;
+pub mod failure;
+pub mod profile;
+pub mod scale;
+pub mod simulate;
+pub mod size;
+pub mod table;
+pub mod top;
+pub mod up;
+pub mod write;

@@ -1,0 +1,1 @@
+//! The scaler: watches, decides, resizes.

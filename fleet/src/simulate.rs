@@ -1,0 +1,1 @@
+//! Strategies replayed on recorded traces.

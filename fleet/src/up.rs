@@ -1,0 +1,1 @@
+//! Starts a fleet and waits until it is healthy; resizes one service by hand.

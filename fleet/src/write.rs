@@ -1,0 +1,1 @@
+//! What is written from a profile: compose files, Redis configurations, Kubernetes objects.
