@@ -132,7 +132,13 @@ fn scopes() -> Vec<Panel> {
         Panel::lines(
             "Past their limit, per minute",
             [Query::of("scope_exceeded_total")],
-        ),
+        )
+        .width(6),
+        Panel::lines(
+            "Requests refused, per minute",
+            [Query::of("requests_refused_total")],
+        )
+        .width(6),
         Panel::table(
             "Sites",
             [
