@@ -1,4 +1,4 @@
-//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --example service`.
+//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --features page,tower --example service`.
 //!
 //! `POST /events` goes through a function with a memory limit into a deduplicating cache, the cache gives its oldest events
 //! back when memory gets tight. `GET /memory` shows it live, `GET /metrics` is for Prometheus.

@@ -54,18 +54,30 @@ async function allocated(page) {
   return Number(size) * { B: 1, KiB: 1024, MiB: MIB, GiB: 1024 * MIB }[unit];
 }
 
-/** Sends batches of new events until `seen`. */
+/** Sends a batch of new events; how many were taken. */
+async function send(name) {
+  const batch = Array.from({ length: BATCH }, (_, i) => ({ id: `${name}-${i}`, exchange: "binance", symbol: "BTC-USDT", price: 1.5, size: 2, ts_ms: i }));
+  const response = await fetch(new URL("/events", base), { method: "POST", body: JSON.stringify(batch) });
+  await response.arrayBuffer();
+  return response.ok ? BATCH : 0;
+}
+
+/** Sends batches until `seen`. */
 async function burst(seen) {
-  const events = new URL("/events", base);
   let sent = 0;
   for (let round = 0; !(await seen()); round += 1) {
     assert.ok(round < 2000, "never seen");
-    const batch = Array.from({ length: BATCH }, (_, i) => ({ id: `burst-${round}-${i}`, exchange: "binance", symbol: "BTC-USDT", price: 1.5, size: 2, ts_ms: round }));
-    const response = await fetch(events, { method: "POST", body: JSON.stringify(batch) });
-    await response.arrayBuffer();
-    if (response.ok) sent += BATCH;
+    sent += await send(`burst-${round}`);
   }
   return sent;
+}
+
+/** A minute as a service has it, for the picture. */
+async function aMinute(page) {
+  for (let round = 0; round < 220; round += 1) {
+    await send(`work-${round}`);
+    await page.waitForTimeout(250);
+  }
 }
 
 async function check(name, work) {
@@ -174,6 +186,7 @@ try {
   });
   await check("1280 px wide, light", () => noSidewaysScroll(page));
   await page.click('#windows [data-seconds="60"]');
+  if (shots) await aMinute(page);
   await shot(page, "light");
   const light = await ground(page);
   await check("dark", async () => {
