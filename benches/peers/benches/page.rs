@@ -55,7 +55,9 @@ fn main() {
     // The recorder's part is not taken off: it differs more from run to run than all readers cost.
     let each = with / READERS as f64;
     println!("\n| the live page | figure | aim |\n|---|---:|---:|");
-    println!("| processor per reader of {READERS}, the recorder's part included, of a core | {each:.4} % | {AIM_PERCENT} % |");
+    println!(
+        "| processor per reader of {READERS}, the recorder's part included, of a core | {each:.4} % | {AIM_PERCENT} % |"
+    );
     println!("| the same without readers: the recorder | {without:.3} % | - |");
 
     let before = held_bytes();
