@@ -4,6 +4,7 @@ mod backoff;
 mod call;
 mod decay;
 mod hook;
+mod hook_stats;
 mod job;
 mod learned;
 mod order;
@@ -16,6 +17,7 @@ mod runner;
 
 pub(crate) use decay::Decay;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
+pub use hook_stats::HookStats;
 pub(crate) use order::Order;
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};

@@ -6,6 +6,8 @@ mod bytes;
 mod callsite;
 mod cleanup;
 mod explain;
+#[cfg(feature = "tower")]
+pub mod layers;
 mod manager;
 mod meter;
 mod pressure;
@@ -16,12 +18,16 @@ mod scope;
 mod sys;
 mod usage;
 
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
+
 pub use bytes::{ByteSize, ParseByteSizeError};
 #[cfg(feature = "quick_cache")]
 pub use cleanup::QuickCacheHook;
 pub use cleanup::{
     ClaimedBytes, CleanupFn, CleanupHook, CleanupOutcome, CleanupReason, CleanupRegistration,
-    CleanupReport, CleanupRequest, HookOutcome, HookReport, PeriodicCleanup, PeriodicStats,
+    CleanupReport, CleanupRequest, HookOutcome, HookReport, HookStats, PeriodicCleanup,
+    PeriodicStats,
 };
 pub use explain::{Finding, Severity};
 pub use manager::{
@@ -46,6 +52,10 @@ pub use usage::{Bound, CgroupVersion, HeapUsage, Limit, LimitSource, Usage};
 /// What a scope counts.
 #[doc = include_str!("scopes.md")]
 pub mod _scopes {}
+
+/// What the library logs, and under which names.
+#[doc = include_str!("events.md")]
+pub mod _events {}
 
 /// What the attributes expand to. Not for direct use; may change in any release.
 #[doc(hidden)]

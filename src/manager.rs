@@ -8,10 +8,14 @@ mod environment;
 mod event;
 mod findings;
 mod global;
+#[cfg(feature = "telemetry")]
+mod kept;
 mod lines;
 mod need;
 mod notices;
 mod shared;
+#[cfg(feature = "telemetry")]
+mod stalls;
 mod stats;
 #[cfg(target_os = "linux")]
 mod watcher;
@@ -25,10 +29,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
+#[cfg(feature = "tower")]
+pub(crate) use entry::limit_call;
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
 pub use notices::NoticeStats;
+#[cfg(feature = "telemetry")]
+pub(crate) use stalls::Stalls;
 pub use stats::ManagerStats;
 
 use crate::bytes::ByteSize;
@@ -338,6 +346,29 @@ impl MemoryManager {
     /// ```
     pub fn findings(&self) -> Vec<Finding> {
         findings::collect(&self.shared)
+    }
+
+    /// What each registered hook says it could give back now, by name, in the order of registration and priority. Calls the hooks' own
+    /// code, on this thread: never from a thread of the library's, and under no lock.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn estimates(&self) -> Vec<(String, Option<u64>)> {
+        let entries = self.shared.registry.entries();
+        entries
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.estimate()))
+            .collect()
+    }
+
+    /// How long tasks of the own cgroup have waited for memory.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn stalls(&self) -> Stalls {
+        Stalls::now(self.shared.gauge())
+    }
+
+    /// What a room above keeps with this manager.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn kept(&self) -> &kept::Kept {
+        &self.shared.kept
     }
 }
 

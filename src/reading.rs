@@ -13,4 +13,4 @@ pub(crate) mod host;
 pub(crate) mod notice;
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
-mod psi;
+pub(crate) mod psi;

@@ -171,10 +171,10 @@ fn memory_limit_measures_one_call_warns_with_the_functions_name_and_cleans() {
     wait_until("a warning", || log.lines("process_data").len() == 1);
     let warning = &log.lines("process_data")[0];
     assert!(
-        warning.contains("WARN") && warning.contains("limit_bytes=104857600"),
+        warning.contains("WARN") && warning.contains("scope_limit_bytes=104857600"),
         "{warning}"
     );
-    assert!(warning.contains("used_bytes=1153"), "{warning}");
+    assert!(warning.contains("scope_held_bytes=1153"), "{warning}");
     wait_until("a cleanup", || {
         manager.stats().last_cleanup.is_some_and(|report| {
             report.reason == Some(CleanupReason::LimitExceeded)

@@ -81,6 +81,30 @@ fn a_future_whose_destructor_panics_is_counted_and_holds_nothing() {
     assert_eq!((found.calls_total, found.current_bytes), (1, Some(0)));
 }
 
+/// The same when it is ready: its drop is part of its last poll.
+#[test]
+fn a_ready_future_whose_destructor_panics_is_counted_once_and_holds_nothing() {
+    struct Bomb(Vec<u8>);
+    impl Future for Bomb {
+        type Output = usize;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<usize> {
+            Poll::Ready(self.0.len())
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a destructor");
+        }
+    }
+    let limit = MemoryLimit::mib(100).named("ready bomb");
+    let mut future = Box::pin(Bomb(vec![1u8; 2 << 20]).with_memory_limit(limit));
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()).is_ready())).is_err());
+    drop(future);
+    let found = stats("ready bomb").unwrap();
+    assert_eq!((found.calls_total, found.current_bytes), (1, Some(0)));
+}
+
 /// Dropped before its first poll, it is no call; but what it told its site while it was dropped stays told.
 #[test]
 fn a_future_that_was_never_polled_leaves_nothing_behind() {

@@ -15,6 +15,8 @@ Usage: service [--port P] [--seconds N] [--no-traffic]
 
   POST /events   one JSON event, or an array of them:
                  {\"id\": \"1\", \"exchange\": \"binance\", \"symbol\": \"BTC-USDT\", \"price\": 1.5, \"size\": 2.0, \"ts_ms\": 1}
+  GET  /memory   the live page; with SERVICE_CLEANUP_TOKEN set it has a button for a cleanup
+  GET  /metrics  the same for Prometheus
   GET  /usage    memory and counters
   POST /cleanup  gives memory back, and reports what that returned
   GET  /healthz  whether it is up

@@ -42,6 +42,8 @@ pub struct CacheCounts {
     pub evicted: u64,
     pub held: u64,
     pub held_bytes: u64,
+    /// What the tables take beside that; they shrink when most of what is in them has gone.
+    pub table_bytes: u64,
 }
 
 impl EventCache {
@@ -68,6 +70,7 @@ impl EventCache {
             sum.evicted += shard.evicted;
             sum.held += shard.events.len() as u64;
             sum.held_bytes += shard.held_bytes;
+            sum.table_bytes += shard.table_bytes();
         }
         sum
     }
@@ -95,7 +98,8 @@ impl CleanupHook for EventCache {
     }
 
     fn estimate(&self) -> Option<u64> {
-        Some(self.counts().held_bytes)
+        let counts = self.counts();
+        Some(counts.held_bytes + counts.table_bytes)
     }
 }
 
@@ -112,7 +116,13 @@ impl Shard {
         new
     }
 
-    /// Lets some of the oldest go; how many bytes they held.
+    fn table_bytes(&self) -> u64 {
+        let events = self.events.capacity() * size_of::<Event>();
+        let ids = self.ids.capacity() * size_of::<Arc<str>>();
+        (events + ids) as u64
+    }
+
+    /// Lets some of the oldest go; how many bytes they held, and the tables with them.
     fn evict(&mut self) -> u64 {
         let spare = self.events.len().saturating_sub(KEPT_PER_SHARD);
         let mut freed_bytes = 0;
@@ -123,10 +133,11 @@ impl Shard {
         }
         self.held_bytes -= freed_bytes;
         // Tables keep their size when what is in them goes: with a quarter of it in use a smaller copy is worth its while.
+        let tables_bytes = self.table_bytes();
         if self.events.len() < self.events.capacity() / 4 {
             self.events.shrink_to(2 * self.events.len());
             self.ids.shrink_to(2 * self.ids.len());
         }
-        freed_bytes
+        freed_bytes + tables_bytes.saturating_sub(self.table_bytes())
     }
 }

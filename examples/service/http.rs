@@ -8,24 +8,39 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use plimsoll::{Bound, ByteSize, CleanupReport, HookReport, Usage};
+use plimsoll::layers::{MemoryLimitLayer, ShedLayer};
+use plimsoll::telemetry::MemoryRoutes;
+use plimsoll::{Bound, ByteSize, CleanupReport, HookReport, MemoryLimit, PressureLevel, Usage};
 use serde_json::{Value, json};
 
 use crate::service::{Refusal, Service};
 
 const MAX_BODY_BYTES: usize = 8 << 20;
+/// A body of that size, what it is decoded into, and some more. What the cache keeps of it is the cache's to answer for.
+const REQUEST: MemoryLimit = MemoryLimit::mib(48).named("post /events");
 
 type Refused = (StatusCode, Json<Value>);
 
-pub fn router(service: Arc<Service>) -> Router {
+pub fn router(service: Arc<Service>, memory: MemoryRoutes) -> Router {
     Router::new()
-        .route("/events", post(post_events))
+        .route(
+            "/events",
+            post(post_events).layer(MemoryLimitLayer::new(REQUEST)),
+        )
         .route("/usage", get(get_usage))
         .route("/cleanup", post(post_cleanup))
         .route("/healthz", get(async || "ok\n"))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path; see --help"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(
+            // Whoever runs it needs these most when memory is short.
+            ShedLayer::from(PressureLevel::High)
+                .exempt("/healthz")
+                .exempt("/usage")
+                .exempt("/cleanup"),
+        )
         .with_state(service)
+        .merge(memory.into_router())
 }
 
 async fn post_events(

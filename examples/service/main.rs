@@ -1,7 +1,7 @@
-//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --example service`.
+//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --features page,tower --example service`.
 //!
 //! `POST /events` goes through a function with a memory limit into a deduplicating cache, the cache gives its oldest events
-//! back when memory gets tight, and `GET /usage` and `POST /cleanup` show both to whoever runs it.
+//! back when memory gets tight. `GET /memory` shows it live, `GET /metrics` is for Prometheus.
 
 mod args;
 mod cache;
@@ -19,10 +19,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll::telemetry::{MemoryRoutes, WeakToken};
 use plimsoll::{InstallError, MemoryManager};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -32,6 +33,8 @@ use service::Service;
 #[global_allocator]
 static ALLOCATOR: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
+/// Whoever sends it may clean up by the page.
+const TOKEN_VARIABLE: &str = "SERVICE_CLEANUP_TOKEN";
 /// How long open requests may take to end once the service was told to.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -78,6 +81,12 @@ impl From<InstallError> for Failure {
     }
 }
 
+impl From<WeakToken> for Failure {
+    fn from(error: WeakToken) -> Self {
+        Failure::new(Failure::CONFIG, format!("{TOKEN_VARIABLE}: {error}"))
+    }
+}
+
 fn run() -> Result<(), Failure> {
     let args = Args::parse(env::args_os().skip(1));
     let Some(args) = args.map_err(|message| Failure::new(Failure::USAGE, message))? else {
@@ -107,20 +116,30 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
         }
     };
 
+    let (stop, stopped) = watch::channel(());
+    let stopped = move || {
+        let mut stopped = stopped.clone();
+        async move {
+            // Told by the drop of the other end.
+            let _ = stopped.changed().await;
+        }
+    };
+    // A page that is open must not hold up the end.
+    let mut routes = MemoryRoutes::new().until(stopped());
+    if let Ok(token) = env::var(TOKEN_VARIABLE) {
+        routes = routes.allow_cleanup(&token)?;
+    }
+
     writeln!(io::stdout(), "listening on {address}")?;
+    writeln!(io::stdout(), "memory: http://{address}/memory")?;
     for finding in manager.findings() {
         writeln!(io::stderr(), "{finding}")?;
     }
 
     let service = Arc::new(Service::new(manager));
     let _registration = manager.register_cleanup(Arc::clone(&service.cache));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, http::router(Arc::clone(&service))).with_graceful_shutdown(
-        async move {
-            // Told by the drop of the other end.
-            let _ = stopped.await;
-        },
-    );
+    let server = axum::serve(listener, http::router(Arc::clone(&service), routes))
+        .with_graceful_shutdown(stopped());
     let server = tokio::spawn(server.into_future());
 
     tokio::select! {

@@ -87,6 +87,10 @@ impl Client {
 
         let mut reply = vec![0; self.read_head().await?];
         self.stream.read_exact(&mut reply).await?;
+        if reply.is_empty() {
+            // Refused while memory is short.
+            return Ok(Value::Null);
+        }
         Ok(serde_json::from_slice(&reply)?)
     }
 

@@ -43,7 +43,8 @@ struct Rest {
 
 impl Backoff {
     /// A cleanup has ended that cost this much of one core, was to return `target_bytes` (0 below the line it aims at, `u64::MAX`
-    /// for all there is), and returned `returned_bytes`; `highest` is what was used before or after it, whichever is more.
+    /// for all there is), and returned `returned_bytes`; `highest` is what was used before or after it, whichever is more. Whether it
+    /// was futile.
     pub(crate) fn cleaned(
         &mut self,
         now: Instant,
@@ -51,8 +52,9 @@ impl Backoff {
         target_bytes: u64,
         returned_bytes: u64,
         highest: Option<Bound>,
-    ) {
-        self.rest = is_futile(cost, target_bytes, returned_bytes).then(|| {
+    ) -> bool {
+        let is_futile = is_futile(cost, target_bytes, returned_bytes);
+        self.rest = is_futile.then(|| {
             let rest = cost.saturating_mul(REST_PER_COST);
             Rest {
                 until: now + rest.clamp(LEAST_REST, LONGEST_REST),
@@ -60,6 +62,7 @@ impl Backoff {
                     .map(|bound| bound.used_bytes + bound.headroom_bytes() / ROOM_SHARE),
             }
         });
+        is_futile
     }
 
     /// Whether the next cleanup that nobody waits for may start: the rest is over, or memory has grown out of its room.
@@ -147,10 +150,10 @@ mod tests {
         for (cost, rest) in table {
             let mut backoff = Backoff::default();
             assert!(backoff.may_start(now, None));
-            backoff.cleaned(now, cost, GIB, 0, None);
+            assert!(backoff.cleaned(now, cost, GIB, 0, None));
             assert!(!backoff.may_start(now + rest - Duration::from_nanos(1), None));
             assert!(backoff.may_start(now + rest, None), "{cost:?}");
-            backoff.cleaned(now, cost, GIB, GIB, None);
+            assert!(!backoff.cleaned(now, cost, GIB, GIB, None));
             assert!(backoff.may_start(now, None), "{cost:?}");
         }
     }

@@ -94,6 +94,7 @@ impl Job {
             } else if !entry.begin_call() {
                 HookOutcome::StillRunning
             } else {
+                entry.tally.called();
                 let deadline = (now + self.slice).min(self.deadline);
                 self.current = Some(Call {
                     entry: Arc::clone(&entry),
@@ -124,8 +125,12 @@ impl Job {
         let measured = called.report.net_freed_bytes();
         let returned_bytes = measured.map(|net| u64::try_from(net).unwrap_or(0));
         if let Some(call) = self.current.take() {
+            call.entry.tally.freed(returned_bytes);
             match (&called.report.outcome, returned_bytes) {
-                (HookOutcome::Panicked(_), _) => call.entry.learned.fail(),
+                (HookOutcome::Panicked(_), _) => {
+                    call.entry.tally.panicked();
+                    call.entry.learned.fail();
+                }
                 (_, Some(bytes)) => call.entry.learned.learn(bytes, called.duration),
                 (_, None) => {}
             }

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::cleanup::CleanupHook;
+use crate::cleanup::hook_stats::{HookStats, Tally};
 use crate::cleanup::learned::{Learned, order};
 use crate::sys::fork::{self, Snapshot};
+#[cfg(feature = "telemetry")]
+use crate::sys::wake::shielded;
 
 /// A registered hook. Name and priority are asked for once, at registration.
 pub(crate) struct Entry {
@@ -19,8 +22,12 @@ pub(crate) struct Entry {
     /// The process generation, plus 1, in which a runner is inside the hook, also after that runner was given up; else 0. A
     /// forked child has no such runner.
     running_in: AtomicU64,
+    /// As `running_in`, of a thread that is inside its `estimate`.
+    #[cfg(feature = "telemetry")]
+    estimating_in: AtomicU64,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
+    pub(crate) tally: Tally,
     pub(crate) learned: Learned,
 }
 
@@ -42,6 +49,25 @@ impl Entry {
 
     pub(crate) fn end_call(&self) {
         self.running_in.store(0, Ordering::Release);
+    }
+
+    /// What the hook says it could give back now. `None` as well while it is in a call (a cache that is being emptied is often
+    /// locked), while another thread asks it, and when it panics. Runs its code on this thread.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn estimate(&self) -> Option<u64> {
+        let here = fork::generation() + 1;
+        if self.is_running() || self.estimating_in.swap(here, Ordering::AcqRel) == here {
+            return None;
+        }
+        let mut estimate = None;
+        shielded(|| estimate = self.hook.estimate());
+        self.estimating_in.store(0, Ordering::Release);
+        estimate
+    }
+
+    pub(crate) fn stats(&self) -> HookStats {
+        let timeouts_total = self.timeouts_total.load(Ordering::Relaxed);
+        self.tally.stats(&self.name, timeouts_total)
     }
 }
 
@@ -67,7 +93,10 @@ impl Registry {
             hook,
             registered: AtomicBool::new(true),
             running_in: AtomicU64::new(0),
+            #[cfg(feature = "telemetry")]
+            estimating_in: AtomicU64::new(0),
             timeouts_total: AtomicU64::new(0),
+            tally: Tally::default(),
             learned: Learned::new(),
         });
         let id = entry.id;
@@ -181,5 +210,49 @@ mod tests {
         })));
         drop(registration);
         assert!(registry.entries().is_empty());
+    }
+
+    #[cfg(feature = "telemetry")]
+    #[test]
+    fn an_estimate_is_unknown_during_a_call_and_after_a_panic_and_never_nested() {
+        use crate::cleanup::{ClaimedBytes, CleanupRequest};
+        use std::sync::OnceLock;
+
+        #[derive(Default)]
+        struct Curious {
+            entry: OnceLock<Weak<Entry>>,
+            asked: AtomicBool,
+            nested: OnceLock<Option<u64>>,
+            panics: AtomicBool,
+        }
+        impl CleanupHook for Curious {
+            fn cleanup(&self, _: &CleanupRequest) -> ClaimedBytes {
+                ClaimedBytes::UNKNOWN
+            }
+            fn estimate(&self) -> Option<u64> {
+                assert!(!self.panics.load(Ordering::Relaxed), "as it was told");
+                let entry = self.entry.get()?.upgrade()?;
+                if !self.asked.swap(true, Ordering::Relaxed) {
+                    self.nested.set(entry.estimate()).unwrap();
+                }
+                Some(7)
+            }
+        }
+        let registry = Arc::new(Registry::new());
+        let hook = Arc::new(Curious::default());
+        let _registration = registry.register(Box::new(Arc::clone(&hook)));
+        let entry = Arc::clone(&registry.entries()[0]);
+        hook.entry.set(Arc::downgrade(&entry)).unwrap();
+
+        assert_eq!(entry.estimate(), Some(7));
+        assert_eq!(hook.nested.get(), Some(&None));
+        assert!(entry.begin_call());
+        assert_eq!(entry.estimate(), None);
+        entry.end_call();
+        assert_eq!(entry.estimate(), Some(7));
+        hook.panics.store(true, Ordering::Relaxed);
+        assert_eq!(entry.estimate(), None);
+        hook.panics.store(false, Ordering::Relaxed);
+        assert_eq!(entry.estimate(), Some(7));
     }
 }

@@ -47,11 +47,11 @@ pub(crate) trait Host: Send + Sync {
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
-    /// A cleanup is done: note it, and how much may be used while the next that nobody waits for has to rest; 0 if
-    /// it does not have to, `None` if no hook was asked and all stays as it was.
-    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: Option<u64>);
+    /// A cleanup is done: note it, whether it was in vain, and how much may be used while the next that nobody waits for
+    /// has to rest; 0 if it does not have to, `None` if no hook was asked and all stays as it was.
+    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: Option<u64>);
     /// The runner is idle again: tell whoever listens. May run other people's code (a subscriber), and panic.
-    fn tell(&self, report: &CleanupReport);
+    fn tell(&self, report: &CleanupReport, is_futile: bool);
 }
 
 /// A cleanup that was asked for.
@@ -355,20 +355,21 @@ impl Runner {
         let now = Instant::now();
         let mut state = self.state.lock();
         // A purge alone is cheap, and says nothing about hooks.
+        let mut is_futile = false;
         let room_bytes = job.order.call_hooks.then(|| {
             let highest = [report.before.binding, report.after.binding]
                 .into_iter()
                 .flatten()
                 .max_by_key(|bound| bound.used_bytes);
             let yielded_bytes = report.yielded_bytes(job.judged_from_rss_bytes);
-            state
+            is_futile = state
                 .backoff
                 .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);
             state.backoff.room_bytes()
         });
         drop(state);
         // Before anybody waiting is told, so that they find this cleanup in the statistics.
-        host.cleaned(&report, room_bytes);
+        host.cleaned(&report, is_futile, room_bytes);
         let mut state = self.state.lock();
         state.running = None;
         state.last = Some(Arc::clone(&report));
@@ -376,7 +377,7 @@ impl Runner {
         drop(state);
         self.changed.notify_all();
         shielded(|| drop(job));
-        shielded(|| host.tell(&report));
+        shielded(|| host.tell(&report, is_futile));
     }
 }
 

@@ -75,6 +75,18 @@ pub trait WithMemoryLimit: Future + Sized {
 
 impl<F: Future> WithMemoryLimit for F {}
 
+/// The future that `make` returns, under `limit` from the call of `make` on: how a layer calls its service.
+#[cfg(feature = "tower")]
+#[inline]
+pub(crate) fn limit_call<F: Future>(
+    limit: &MemoryLimit,
+    location: &'static Location<'static>,
+    make: impl FnOnce() -> F,
+) -> LimitedFuture<F> {
+    prepare_scope();
+    scope::limited_call(limit, location, make)
+}
+
 impl Reservation {
     /// Has `scope` spend this reservation: what the scope comes to hold from now on, on all its threads, is taken from what was
     /// promised, so that it is not counted twice. What ended scopes have left behind stays taken, and so does what somebody

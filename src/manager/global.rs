@@ -44,7 +44,13 @@ fn make(first: &'static Location<'static>) -> &'static MemoryManager {
         Ok(manager) => {
             // Only now: a subscriber may well ask for the manager.
             for finding in &manager.shared.config.findings {
-                tracing::error!(target: "plimsoll", code = finding.code, "{}", finding.message);
+                tracing::error!(
+                    target: "plimsoll",
+                    code = finding.code,
+                    severity = %finding.severity,
+                    "{}",
+                    finding.message
+                );
             }
             manager
         }

@@ -9,6 +9,8 @@ use crate::cleanup::{
     CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
 };
 use crate::manager::config::Config;
+#[cfg(feature = "telemetry")]
+use crate::manager::kept::Kept;
 use crate::manager::notices::Notices;
 use crate::manager::watcher::{Plan, Watcher};
 use crate::manager::{lines, need, worker};
@@ -31,6 +33,9 @@ pub(super) struct Shared {
     /// RSS after the last cleanup, or at the start: growth counts from here.
     pub(super) last_rss_bytes: AtomicU64,
     pub(super) cleanups_total: AtomicU64,
+    pub(super) cleanups_futile_total: AtomicU64,
+    pub(super) cleanup_returned_bytes_total: AtomicU64,
+    pub(super) cleanup_cpu_us_total: AtomicU64,
     pub(super) last_cleanup: Snapshot<Option<Arc<CleanupReport>>>,
     /// How often everything was taken anew.
     pub(super) looks_total: AtomicU64,
@@ -41,6 +46,8 @@ pub(super) struct Shared {
     /// Unused pages that the program takes back at once, as the worker has learned.
     churn_bytes: AtomicU64,
     pub(super) decay: Decay,
+    #[cfg(feature = "telemetry")]
+    pub(super) kept: Kept,
     this: Weak<Shared>,
 }
 
@@ -104,12 +111,17 @@ impl Shared {
                 subscribers,
                 last_rss_bytes: AtomicU64::new(rss_bytes),
                 cleanups_total: AtomicU64::new(0),
+                cleanups_futile_total: AtomicU64::new(0),
+                cleanup_returned_bytes_total: AtomicU64::new(0),
+                cleanup_cpu_us_total: AtomicU64::new(0),
                 last_cleanup: Snapshot::new(None),
                 looks_total: AtomicU64::new(0),
                 time_to_limit_ms: AtomicU64::new(NEVER),
                 unbraked_bytes: AtomicU64::new(0),
                 churn_bytes: AtomicU64::new(0),
                 decay: Decay::new(),
+                #[cfg(feature = "telemetry")]
+                kept: Kept::new(),
                 this: this.clone(),
             }
         });
@@ -305,10 +317,17 @@ impl Host for Shared {
         self.bell.ring(ring::SUPERVISE);
     }
 
-    fn cleaned(&self, report: &Arc<CleanupReport>, room_bytes: Option<u64>) {
+    fn cleaned(&self, report: &Arc<CleanupReport>, is_futile: bool, room_bytes: Option<u64>) {
         self.last_rss_bytes
             .store(report.after.rss_bytes, Ordering::Relaxed);
         self.cleanups_total.fetch_add(1, Ordering::Relaxed);
+        self.cleanups_futile_total
+            .fetch_add(u64::from(is_futile), Ordering::Relaxed);
+        let returned_bytes = u64::try_from(report.returned_bytes()).unwrap_or(0);
+        self.cleanup_returned_bytes_total
+            .fetch_add(returned_bytes, Ordering::Relaxed);
+        self.cleanup_cpu_us_total
+            .fetch_add(report.cpu_us, Ordering::Relaxed);
         self.last_cleanup.update(|_| (Some(Arc::clone(report)), ()));
         // While cleanups rest, threads are braked only as far as memory grows: to wait for nothing would slow down a program whose
         // memory is simply in use.
@@ -317,15 +336,16 @@ impl Host for Shared {
         }
     }
 
-    fn tell(&self, report: &CleanupReport) {
+    fn tell(&self, report: &CleanupReport, is_futile: bool) {
         // The level is over, or the next step is due.
         self.bell.ring(ring::LOOK);
         tracing::info!(
             target: "plimsoll",
-            reason = %report.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            reason = report.reason.map(tracing::field::display),
             returned_bytes = report.returned_bytes(),
-            rss_bytes = report.after.rss_bytes,
-            duration_ms = report.duration_ms,
+            resident_bytes = report.after.rss_bytes,
+            took_ms = report.duration_ms,
+            is_futile,
             "memory cleanup"
         );
     }

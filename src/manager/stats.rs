@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::cleanup::{CleanupReport, PeriodicStats, periodic_stats};
+use crate::cleanup::{CleanupReport, HookStats, PeriodicStats, periodic_stats};
 use crate::manager::notices::NoticeStats;
 use crate::manager::shared::Shared;
 use crate::meter::{self, BrakeStats};
@@ -55,10 +55,18 @@ pub struct ManagerStats {
     pub notices: NoticeStats,
     /// Cleanups that ran. A forked child goes on from its parent's count.
     pub cleanups_total: u64,
+    /// Of those with hooks, how many gave back too little for their target and for their cost: the next that nobody waits for rests.
+    pub cleanups_futile_total: u64,
+    /// What the kernel got back, RSS before minus after, summed over the cleanups; one during which the process grew counts as 0.
+    pub cleanup_returned_bytes_total: u64,
+    /// Processor time of all cleanups, as [`CleanupReport::cpu_us`] counts it.
+    pub cleanup_cpu_us_total: u64,
     /// The last one; in a forked child its parent's, until it has one of its own.
     pub last_cleanup: Option<CleanupReport>,
     /// Names of the registered hooks, in the order in which they run: by priority, then by what they gave back per millisecond.
     pub hooks: Vec<String>,
+    /// What each of them has done so far, in the same order.
+    pub hook_stats: Vec<HookStats>,
     /// What the periodic sites of the process have counted.
     pub periodic: Vec<PeriodicStats>,
 }
@@ -70,6 +78,7 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         Some(LimitSource::Cgroup { ancestor, .. }) => shared.gauge().cgroup_path(ancestor),
         _ => None,
     };
+    let hooks = shared.registry.in_order();
     ManagerStats {
         usage,
         binding_cgroup,
@@ -98,13 +107,12 @@ pub(super) fn collect(shared: &Shared) -> ManagerStats {
         },
         notices: shared.threads().watcher.stats(),
         cleanups_total: shared.cleanups_total.load(Ordering::Relaxed),
+        cleanups_futile_total: shared.cleanups_futile_total.load(Ordering::Relaxed),
+        cleanup_returned_bytes_total: shared.cleanup_returned_bytes_total.load(Ordering::Relaxed),
+        cleanup_cpu_us_total: shared.cleanup_cpu_us_total.load(Ordering::Relaxed),
         last_cleanup: shared.last_cleanup.load().as_deref().cloned(),
-        hooks: shared
-            .registry
-            .in_order()
-            .iter()
-            .map(|entry| entry.name.clone())
-            .collect(),
+        hooks: hooks.iter().map(|entry| entry.name.clone()).collect(),
+        hook_stats: hooks.iter().map(|entry| entry.stats()).collect(),
         periodic: periodic_stats(),
     }
 }

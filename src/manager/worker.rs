@@ -258,13 +258,27 @@ impl<'a> Worker<'a> {
         if change.is_rise() && level >= PressureLevel::High {
             self.was_warned = true;
             shielded(|| {
-                let percent = usage.percent().unwrap_or_default();
-                tracing::warn!(target: "plimsoll", %level, cause = %change.cause, percent, "memory is {level}: {usage}");
+                tracing::warn!(
+                    target: "plimsoll",
+                    pressure_level = %level,
+                    cause = %change.cause,
+                    used_bytes = usage.used_bytes,
+                    limit_bytes = usage.limit.bytes,
+                    used_ratio = used_ratio(usage),
+                    "memory is {level}: {usage}"
+                );
             });
         } else if level == PressureLevel::Normal && std::mem::take(&mut self.was_warned) {
-            shielded(
-                || tracing::info!(target: "plimsoll", %level, "memory is {level} again: {usage}"),
-            );
+            shielded(|| {
+                tracing::info!(
+                    target: "plimsoll",
+                    pressure_level = %level,
+                    used_bytes = usage.used_bytes,
+                    limit_bytes = usage.limit.bytes,
+                    used_ratio = used_ratio(usage),
+                    "memory is {level} again: {usage}"
+                );
+            });
         }
     }
 
@@ -278,20 +292,24 @@ impl<'a> Worker<'a> {
     }
 }
 
+fn used_ratio(usage: &Usage) -> Option<f64> {
+    usage.percent().map(|percent| percent / 100.0)
+}
+
 fn warn(crossing: &Crossing) {
-    let Some(last) = crossing.last else {
-        tracing::warn!(target: "plimsoll", site = %crossing.site, scopes = crossing.scopes, "{} passed its memory limit", crossing.site);
-        return;
-    };
+    let last = crossing.last;
+    let figures = last.map(|last| {
+        let [limit, held] = [last.limit_bytes, last.used_bytes].map(ByteSize::bytes);
+        format!(" of {limit}: {held} held")
+    });
     tracing::warn!(
         target: "plimsoll",
-        site = %crossing.site,
-        limit_bytes = last.limit_bytes,
-        used_bytes = last.used_bytes,
+        site = crossing.site.label(),
+        scope_limit_bytes = last.map(|last| last.limit_bytes),
+        scope_held_bytes = last.map(|last| last.used_bytes),
         scopes = crossing.scopes,
-        "{} passed its memory limit of {}: {} held",
+        "{} passed its memory limit{}",
         crossing.site,
-        ByteSize::bytes(last.limit_bytes),
-        ByteSize::bytes(last.used_bytes),
+        figures.unwrap_or_default()
     );
 }

@@ -2,7 +2,7 @@
 
 /// Whose waiting counts: `some` task, or all of them at once (`full`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(crate) enum Who {
     Some,
     Full,
 }
@@ -61,7 +61,7 @@ impl Trigger {
 }
 
 /// Microseconds of waiting since the machine or the cgroup was started: `total` in the line of `who`.
-pub(super) fn total_us(text: &[u8], who: Who) -> Option<u64> {
+pub(crate) fn total_us(text: &[u8], who: Who) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
     text.lines().find_map(|line| {
         let fields = line.strip_prefix(who.name())?.strip_prefix(' ')?;

@@ -44,11 +44,26 @@ pub(crate) fn limited_future<F: Future>(
     }
 }
 
+/// The future that `make` returns, under `limit` from the call of `make` on; otherwise as [`limited_future`].
+#[cfg(feature = "tower")]
+#[inline]
+pub(crate) fn limited_call<F: Future>(
+    limit: &MemoryLimit,
+    location: &'static Location<'static>,
+    make: impl FnOnce() -> F,
+) -> LimitedFuture<F> {
+    let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
+    LimitedFuture {
+        metered: Metered::made_by(site, Terms::of(limit, OnExceed::Error), make),
+    }
+}
+
 impl<F: Future> Future for LimitedFuture<F> {
     type Output = Result<F::Output, LimitExceeded>;
 
     /// # Panics
     /// When polled after it was ready, and under [`OnExceed::Panic`] past its limit.
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let on_exceed = this.metered.terms().on_exceed();

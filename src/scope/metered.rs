@@ -58,12 +58,25 @@ impl<F> Metered<F> {
     pub(super) fn new(site: &'static Site, terms: Terms, future: F) -> Self {
         Metered {
             future: Some(future),
-            scope: FutureScope {
-                site,
-                terms,
-                held: Carried::default(),
-                was_entered: false,
-            },
+            scope: FutureScope::new(site, terms),
+        }
+    }
+
+    /// The future that `make` returns, in a scope that begins with the call of `make`.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(super) fn made_by(site: &'static Site, terms: Terms, make: impl FnOnce() -> F) -> Self {
+        let mut scope = FutureScope::new(site, terms);
+        scope.was_entered = true;
+        // Should `make` panic, the scope ends all the same.
+        let ending = Ending(&mut scope);
+        let run = ending.0.enter();
+        let future = make();
+        drop(run);
+        std::mem::forget(ending);
+        Metered {
+            future: Some(future),
+            scope,
         }
     }
 
@@ -73,8 +86,8 @@ impl<F> Metered<F> {
 }
 
 impl<F> MeteredProjection<'_, F> {
-    /// Drops the future inside the scope, ends that, and returns the last word on it.
-    fn end(&mut self) -> Verdict {
+    /// Drops the future inside the scope, and ends that.
+    fn end(&mut self) {
         if self.future.is_some() {
             let ending = Ending(self.scope);
             let run = ending.0.enter();
@@ -82,13 +95,13 @@ impl<F> MeteredProjection<'_, F> {
             drop(run);
             drop(ending);
         }
-        self.scope.verdict()
     }
 }
 
 impl<F: Future> Future for Metered<F> {
     type Output = Outcome<F::Output>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
@@ -99,14 +112,19 @@ impl<F: Future> Future for Metered<F> {
             return Poll::Ready(Outcome::Stopped(this.stop()));
         }
         this.scope.was_entered = true;
-        let run = this.scope.enter();
+        let mut run = this.scope.enter();
         let polled = future.poll(context);
+        if polled.is_ready() {
+            // Its drop belongs to the scope, and is the last of it, even if it panics.
+            run.is_last = true;
+            this.future.set(None);
+        }
         drop(run);
         match polled {
             Poll::Pending if this.scope.is_to_stop() => Poll::Ready(Outcome::Stopped(this.stop())),
             Poll::Pending => Poll::Pending,
             Poll::Ready(value) => {
-                let verdict = this.end();
+                let verdict = this.scope.verdict();
                 Poll::Ready(Outcome::Ready(value, this.scope.judged(verdict)))
             }
         }
@@ -129,6 +147,15 @@ impl<F> MeteredProjection<'_, F> {
 }
 
 impl FutureScope {
+    fn new(site: &'static Site, terms: Terms) -> Self {
+        FutureScope {
+            site,
+            terms,
+            held: Carried::default(),
+            was_entered: false,
+        }
+    }
+
     #[inline]
     fn enter(&mut self) -> Run<'_> {
         let start = counters::now();
@@ -139,6 +166,7 @@ impl FutureScope {
             scope: self,
             ticket,
             start,
+            is_last: false,
             _on_this_thread: PhantomData,
         }
     }
@@ -184,6 +212,8 @@ struct Run<'a> {
     scope: &'a mut FutureScope,
     ticket: Ticket,
     start: Counts,
+    /// The scope ends with it.
+    is_last: bool,
     _on_this_thread: PhantomData<*const ()>,
 }
 
@@ -196,6 +226,9 @@ impl Drop for Run<'_> {
             thread::frames(|frames| frames.suspend_quietly(self.ticket, held, now.net_bytes()));
         if !is_quiet {
             self.suspend_loudly(now);
+        }
+        if self.is_last {
+            self.scope.held.end(self.scope.site);
         }
         thread::at_edge();
     }

@@ -67,6 +67,12 @@ impl Site {
         self.name.unwrap_or_else(|| self.location.file())
     }
 
+    /// As metrics and events call it: its name, else the place, for a file may hold many.
+    pub(crate) fn label(&self) -> String {
+        self.name
+            .map_or_else(|| self.location.to_string(), str::to_owned)
+    }
+
     /// Where it is in the source.
     pub fn location(&self) -> &'static Location<'static> {
         self.location

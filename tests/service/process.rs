@@ -32,7 +32,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| example::build("service"))
+    BINARY.get_or_init(|| example::build_with("service", "page,tower"))
 }
 
 /// A command whose surroundings set nothing for the library.

@@ -5,6 +5,8 @@
 pub mod capture;
 pub mod cgroup;
 pub mod example;
+#[cfg(feature = "telemetry")]
+pub mod figures;
 #[cfg(target_os = "linux")]
 pub mod fork;
 #[cfg(target_os = "linux")]

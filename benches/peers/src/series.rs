@@ -79,6 +79,32 @@ pub mod periodic {
     pub const ATTRIBUTE_SELDOM: &str = "periodic by attribute, every 1000000";
 }
 
+/// Layers around a service: time per request and thread, beside the bare service next to it.
+pub mod layers {
+    /// On one thread, and on two at once.
+    pub const THREADS: [u32; 2] = [1, 2];
+    /// A series for each of these.
+    pub type Added = [&'static str; 2];
+
+    /// What a layer may add to a request.
+    pub const PROMISED_NANOS: f64 = 200.0;
+
+    macro_rules! added {
+        ($name:literal) => {
+            [concat!($name, ", 1 thread"), concat!($name, ", 2 threads")]
+        };
+    }
+
+    /// The service alone.
+    pub const BARE: Added = added!("request to a bare service");
+    /// What `ShedLayer` adds at Normal.
+    pub const SHED: Added = added!("added to a request by ShedLayer");
+    /// What `MemoryLimitLayer` adds.
+    pub const LIMIT: Added = added!("added to a request by MemoryLimitLayer");
+    /// What both add.
+    pub const BOTH: Added = added!("added to a request by both layers");
+}
+
 /// Giving memory back: per workload, how much and how fast.
 pub mod purge {
     /// The series of one workload.

@@ -28,9 +28,9 @@ impl Host for Script {
 
     fn supervise(&self) {}
 
-    fn cleaned(&self, _: &Arc<CleanupReport>, _: Option<u64>) {}
+    fn cleaned(&self, _: &Arc<CleanupReport>, _: bool, _: Option<u64>) {}
 
-    fn tell(&self, _: &CleanupReport) {}
+    fn tell(&self, _: &CleanupReport, _: bool) {}
 }
 
 /// Whether the next cleanup has to rest after one with these readings: RSS, and what of it is unused, in MiB.

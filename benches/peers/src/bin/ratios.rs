@@ -8,7 +8,7 @@ use std::io;
 use Target::{AtLeast, AtMost, Shown};
 use plimsoll::ByteSize;
 use plimsoll_peers::series::overshoot::{self, Arm};
-use plimsoll_peers::series::{curve, guard, own, periodic, purge, usage};
+use plimsoll_peers::series::{curve, guard, layers, own, periodic, purge, usage};
 use plimsoll_peers::{Allocator, Run, Table};
 
 const USAGE: Target = AtMost(1.0 / 15.0);
@@ -25,6 +25,7 @@ const GUARDS_SIDE_BY_SIDE: Target = AtMost(1.5);
 const PERIODIC: Target = AtMost(1.5);
 /// No slower than alone, but for what a shared machine takes from any two threads; the thread-local shows how much that is.
 const SIDE_BY_SIDE: Target = AtMost(1.15);
+const LAYER: Target = AtMost(layers::PROMISED_NANOS);
 const RETURNED: Target = AtLeast(0.95);
 const PURGE: Target = AtMost(2.0);
 const OWN_RSS: Target = AtMost((1 << 20) as f64);
@@ -68,6 +69,11 @@ const FIGURES: &[Figure] = &[
     ),
     ratio(periodic::THREAD_LOCAL_TWO, periodic::THREAD_LOCAL, Shown),
     ratio(periodic::ATOMIC_TWO, periodic::ATOMIC, Shown),
+    recorded(layers::SHED[0], Unit::Nanos, LAYER),
+    recorded(layers::SHED[1], Unit::Nanos, LAYER),
+    recorded(layers::LIMIT[0], Unit::Nanos, LAYER),
+    recorded(layers::LIMIT[1], Unit::Nanos, LAYER),
+    recorded(layers::BOTH[0], Unit::Nanos, Shown),
     recorded(purge::PAGES.returned, Unit::Share, RETURNED),
     recorded(purge::PAGES.times_madvise, Unit::Times, PURGE),
     recorded(purge::SMALL.returned, Unit::Share, RETURNED),

@@ -1,0 +1,105 @@
+//! [`Kept`]: a value that a room above keeps with the manager, made anew at most so often.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::sys::fork::PerProcess;
+use crate::sys::lock::Mutex;
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// One value of one type, of this process.
+pub(crate) struct Kept(PerProcess<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    value: Option<Value>,
+    /// From then on it is made anew.
+    due: Option<Instant>,
+    begun_total: u64,
+    /// Which of those that were begun is in `value`.
+    kept: u64,
+}
+
+impl Kept {
+    pub(crate) fn new() -> Self {
+        Kept(PerProcess::new(Mutex::default()))
+    }
+
+    fn state(&self) -> &Mutex<State> {
+        self.0.get(|_| Mutex::default())
+    }
+
+    /// The value, made by `make` unless one was begun within the `spacing` before `now`.
+    ///
+    /// `make` runs without a lock, for it may call user code: whoever asks meanwhile gets the value before, and makes its own where
+    /// there is none. One that never returns keeps nobody from making the next.
+    pub(crate) fn get<T: Any + Send + Sync>(
+        &self,
+        now: Instant,
+        spacing: Duration,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let mut state = self.state().lock();
+        if state.due.is_some_and(|due| now < due)
+            && let Some(Ok(kept)) = state.value.clone().map(Arc::downcast)
+        {
+            return kept;
+        }
+        state.due = Some(now + spacing);
+        state.begun_total += 1;
+        let number = state.begun_total;
+        drop(state);
+        let made = Arc::new(make());
+        let mut state = self.state().lock();
+        // One that was begun later may be there already.
+        if number > state.kept {
+            state.kept = number;
+            let before = state.value.replace(made.clone());
+            drop(state);
+            drop(before);
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn within_the_spacing_all_share_one_value() {
+        let kept = Kept::new();
+        let start = Instant::now();
+        let get = |after_ms, value: u32| {
+            *kept.get(start + Duration::from_millis(after_ms), SECOND, || value)
+        };
+        assert_eq!(get(0, 1), 1);
+        assert_eq!(get(999, 2), 1);
+        assert_eq!(get(1000, 3), 3);
+        assert_eq!(get(1999, 4), 3);
+    }
+
+    #[test]
+    fn who_asks_while_one_is_made_gets_the_one_before_and_late_ones_replace_nothing_newer() {
+        let kept = Kept::new();
+        let start = Instant::now();
+        let at = |seconds| start + SECOND * seconds;
+        // None before: it makes its own.
+        let outer = kept.get(at(0), SECOND, || {
+            assert_eq!(*kept.get(at(0), SECOND, || 2), 2);
+            1
+        });
+        assert_eq!((*outer, *kept.get(at(0), SECOND, || 3)), (1, 2));
+        // A late one: another was begun and ended meanwhile.
+        let late = kept.get(at(1), SECOND, || {
+            assert_eq!(*kept.get(at(1), SECOND, || 5), 2, "the one before");
+            assert_eq!(*kept.get(at(2), SECOND, || 6), 6);
+            4
+        });
+        assert_eq!((*late, *kept.get(at(2), SECOND, || 7)), (4, 6));
+    }
+}
