@@ -166,9 +166,13 @@ try {
       for (let t = 1; t <= 20000; t += 1) history.push({ t, used: 1, cleanups: { t, count: 1, futile: 0, reason: "pressure", returned: 1, took_ms: 1 } });
       const held = history.frames.at(-1).t - history.frames[0].t;
       for (let t = 1; t <= 20000; t += 1) history.push({ t: 20000 + t / 1000, used: 1 });
-      return { held, frames: history.frames.length, cleanups: history.cleanups.length, unknown: bytes(null), name: visible("a\u0000\u202e<b>") };
+      const again = new History();
+      const frame = { t: 5, used: 1, cleanups: { t: 5, count: 1, futile: 0, reason: "pressure", returned: 1, took_ms: 1 } };
+      again.push(frame);
+      again.push(frame);
+      return { held, frames: history.frames.length, cleanups: history.cleanups.length, twice: again.cleanups.length, unknown: bytes(null), name: visible("a\u0000\u202e<b>") };
     }, base);
-    assert.deepEqual(told, { held: 3600, frames: 3700, cleanups: 200, unknown: "unknown", name: "a\\u{0}\\u{202e}<b>" });
+    assert.deepEqual(told, { held: 3600, frames: 3700, cleanups: 200, twice: 1, unknown: "unknown", name: "a\\u{0}\\u{202e}<b>" });
   });
   await check("cleanup only by permission", async () => {
     const shown = await page.isVisible("#clean");
