@@ -2,6 +2,8 @@
 
 mod backoff;
 mod call;
+#[cfg(feature = "telemetry")]
+mod claim;
 mod decay;
 mod hook;
 mod hook_stats;

@@ -34,6 +34,8 @@ pub(crate) use entry::limit_call;
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;
+#[cfg(feature = "page")]
+pub(crate) use global::installed_memory_manager;
 pub use notices::NoticeStats;
 #[cfg(feature = "telemetry")]
 pub(crate) use stalls::Stalls;

@@ -4,13 +4,14 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
 use plimsoll::telemetry::{MemoryRoutes, prometheus};
-use plimsoll::{ClaimedBytes, CleanupFn, get_memory_manager};
+use plimsoll::{ByteSize, ClaimedBytes, CleanupFn, MemoryManager, get_memory_manager};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -116,6 +117,16 @@ fn post_cleanup(address: SocketAddr, header: &str, body: &str) -> (u16, String) 
     let request = format!("POST /memory/cleanup HTTP/1.1\r\ncontent-length: {length}{header}");
     let answer = ask(address, &request, body);
     (answer.status, answer.body())
+}
+
+/// The kernel's files of the threads of this process that have this name.
+fn threads(name: &str) -> Vec<PathBuf> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let tasks = tasks.filter_map(|task| Some(task.ok()?.path()));
+    let named = tasks.filter(|task| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    });
+    named.collect()
 }
 
 #[test]
@@ -269,11 +280,7 @@ fn a_crowd_is_told_to_come_again_and_its_seats_come_back() {
     let app = MemoryRoutes::new().into_router();
     let app = app.nest("/second", MemoryRoutes::new().into_router());
     let address = serve_until(app, std::future::pending()).address;
-    let recorders = || {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let names = tasks.filter_map(|task| std::fs::read(task.ok()?.path().join("comm")).ok());
-        names.filter(|name| name == b"plimsoll-page\n").count()
-    };
+    let recorders = || threads("plimsoll-page").len();
     // A thread has its name a moment after it was started.
     support::wait_until("the recorder", || recorders() == 1);
 
@@ -331,4 +338,56 @@ fn a_feed_ends_where_it_is_told_to_and_shutdown_is_not_held_up() {
     let has_ended = (0..100).any(|_| feed.rest.read_line(&mut line).unwrap() == 0);
     assert!(has_ended, "it goes on");
     server.thread.join().unwrap();
+}
+
+#[test]
+fn a_router_leaves_the_place_of_the_manager_to_the_program() {
+    if !support::alone(
+        "a_router_leaves_the_place_of_the_manager_to_the_program",
+        &[],
+    ) {
+        return;
+    }
+    let router = MemoryRoutes::new().into_router();
+    // The recorder has looked for a manager, and slept, more than once.
+    let sleeps = || {
+        let status = std::fs::read_to_string(threads("plimsoll-page").first()?.join("status"));
+        let status = status.ok()?;
+        let sleeps = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        sleeps.trim().parse::<u64>().ok()
+    };
+    support::wait_until("the recorder sleeps", || {
+        sleeps().is_some_and(|sleeps| sleeps >= 3)
+    });
+    assert!(threads("plimsoll-worker").is_empty());
+
+    let limit = ByteSize::mib(200);
+    let installed = MemoryManager::builder().limit(limit).install();
+    installed.expect("the place is free");
+    let address = serve_until(router, std::future::pending()).address;
+    let metrics = get(address, "/metrics").body();
+    let line = format!(
+        "\nplimsoll_limit_bytes{{source=\"set in code\"}} {}\n",
+        200 << 20
+    );
+    assert!(metrics.contains(&line), "{metrics}");
+    let mut feed = get(address, "/memory/feed");
+    assert_eq!(feed.event().0, "history");
+    assert_eq!(feed.event().1["limit"], 200 << 20);
+}
+
+#[test]
+fn who_asks_for_the_page_first_makes_the_manager() {
+    if !support::alone("who_asks_for_the_page_first_makes_the_manager", &[]) {
+        return;
+    }
+    let address = serve(MemoryRoutes::new());
+    assert_eq!(get(address, "/memory").status, 200);
+    assert!(threads("plimsoll-worker").is_empty(), "a file needs none");
+    let mut feed = get(address, "/memory/feed");
+    assert_eq!(feed.event().0, "history");
+    assert_eq!(feed.event().0, "now");
+    assert!(get_memory_manager().stats().usage.used_bytes > 0);
 }

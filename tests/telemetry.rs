@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use plimsoll::telemetry::{metrics, prometheus};
 use plimsoll::{
@@ -208,4 +209,30 @@ fn all_who_ask_within_a_second_share_a_snapshot_and_the_next_is_new() {
     let mut text = String::from("before\n");
     prometheus::render(&first, &mut text);
     assert!(text.starts_with("before\n# HELP plimsoll_used_bytes "));
+}
+
+#[test]
+fn however_many_scrape_the_heap_is_read_anew_by_the_worker_alone() {
+    if !support::alone(
+        "however_many_scrape_the_heap_is_read_anew_by_the_worker_alone",
+        &[],
+    ) {
+        return;
+    }
+    let manager = get_memory_manager();
+    let epoch = || tikv_jemalloc_ctl::epoch::mib().unwrap().read().unwrap();
+    let texts = manager.prometheus().len();
+    assert!(texts > 0);
+    let (start, epoch_before) = (Instant::now(), epoch());
+    let looks_before = manager.stats().looks_total;
+    let mut scrapes = 0;
+    while start.elapsed() < Duration::from_millis(2500) {
+        manager.prometheus();
+        scrapes += 1;
+    }
+    let epochs = epoch() - epoch_before;
+    // One may be under way.
+    let looks = manager.stats().looks_total - looks_before + 1;
+    assert!(scrapes > 10 * looks, "{scrapes} scrapes, {looks} looks");
+    assert!(epochs <= looks, "{epochs} epochs, {looks} looks");
 }

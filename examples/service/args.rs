@@ -18,7 +18,7 @@ Usage: service [--port P] [--seconds N] [--no-traffic]
   GET  /memory   the live page; with SERVICE_CLEANUP_TOKEN set it has a button for a cleanup
   GET  /metrics  the same for Prometheus
   GET  /usage    memory and counters
-  POST /cleanup  gives memory back, and reports what that returned
+  POST /cleanup  gives memory back, and reports what that returned; needs SERVICE_CLEANUP_TOKEN, sent as x-plimsoll-token
   GET  /healthz  whether it is up
 
 Exit: 0 ended as asked, 64 unknown argument, 69 port not available, 74 can't write, 78 bad PLIMSOLL_* variable

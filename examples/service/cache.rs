@@ -122,7 +122,7 @@ impl Shard {
         (events + ids) as u64
     }
 
-    /// Lets some of the oldest go; how many bytes they held.
+    /// Lets some of the oldest go; how many bytes they held, and the tables with them.
     fn evict(&mut self) -> u64 {
         let spare = self.events.len().saturating_sub(KEPT_PER_SHARD);
         let mut freed_bytes = 0;
@@ -133,10 +133,11 @@ impl Shard {
         }
         self.held_bytes -= freed_bytes;
         // Tables keep their size when what is in them goes: with a quarter of it in use a smaller copy is worth its while.
+        let tables_bytes = self.table_bytes();
         if self.events.len() < self.events.capacity() / 4 {
             self.events.shrink_to(2 * self.events.len());
             self.ids.shrink_to(2 * self.ids.len());
         }
-        freed_bytes
+        freed_bytes + tables_bytes.saturating_sub(self.table_bytes())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use plimsoll::layers::{MemoryLimitLayer, ShedLayer};
@@ -19,16 +19,35 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 /// A body of that size, what it is decoded into, and some more. What the cache keeps of it is the cache's to answer for.
 const REQUEST: MemoryLimit = MemoryLimit::mib(48).named("post /events");
 
+/// The same as for the live page's button. A page of somebody else's can't have a browser send it.
+const TOKEN: &str = "x-plimsoll-token";
+const NO_TOKEN: &str =
+    "start the service with SERVICE_CLEANUP_TOKEN, and send it as x-plimsoll-token";
+
 type Refused = (StatusCode, Json<Value>);
 
-pub fn router(service: Arc<Service>, memory: MemoryRoutes) -> Router {
+/// With `token`, whoever sends it may clean up; without one nobody may.
+pub fn router(service: Arc<Service>, memory: MemoryRoutes, token: Option<String>) -> Router {
+    let may_clean = move |headers: &HeaderMap| {
+        let sent = headers.get(TOKEN).map(HeaderValue::as_bytes);
+        sent.is_some() && sent == token.as_deref().map(str::as_bytes)
+    };
     Router::new()
         .route(
             "/events",
             post(post_events).layer(MemoryLimitLayer::new(REQUEST)),
         )
         .route("/usage", get(get_usage))
-        .route("/cleanup", post(post_cleanup))
+        .route(
+            "/cleanup",
+            post(async move |headers: HeaderMap, service| {
+                if may_clean(&headers) {
+                    post_cleanup(service).await
+                } else {
+                    Err(refused(StatusCode::FORBIDDEN, NO_TOKEN))
+                }
+            }),
+        )
         .route("/healthz", get(async || "ok\n"))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path; see --help"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

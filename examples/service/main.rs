@@ -1,4 +1,4 @@
-//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --example service`.
+//! A crypto-market event service over HTTP that knows its memory: `cargo run --release --features page,tower --example service`.
 //!
 //! `POST /events` goes through a function with a memory limit into a deduplicating cache, the cache gives its oldest events
 //! back when memory gets tight. `GET /memory` shows it live, `GET /metrics` is for Prometheus.
@@ -126,8 +126,9 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
     };
     // A page that is open must not hold up the end.
     let mut routes = MemoryRoutes::new().until(stopped());
-    if let Ok(token) = env::var(TOKEN_VARIABLE) {
-        routes = routes.allow_cleanup(&token)?;
+    let token = env::var(TOKEN_VARIABLE).ok();
+    if let Some(token) = &token {
+        routes = routes.allow_cleanup(token)?;
     }
 
     writeln!(io::stdout(), "listening on {address}")?;
@@ -138,7 +139,7 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
 
     let service = Arc::new(Service::new(manager));
     let _registration = manager.register_cleanup(Arc::clone(&service.cache));
-    let server = axum::serve(listener, http::router(Arc::clone(&service), routes))
+    let server = axum::serve(listener, http::router(Arc::clone(&service), routes, token))
         .with_graceful_shutdown(stopped());
     let server = tokio::spawn(server.into_future());
 
@@ -147,7 +148,7 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
         _ = terminate.recv() => {}
         () = end_of_time => {}
         result = live::print_lines(&service) => result?,
-        result = traffic::drive(address), if args.traffic => result?,
+        result = traffic::drive(address, manager), if args.traffic => result?,
     }
 
     drop(stop);

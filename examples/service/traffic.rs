@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use plimsoll::MemoryManager;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -17,12 +18,12 @@ const BATCH_EVENTS: u64 = 10;
 const CLEANUP_EVERY: Duration = Duration::from_secs(10);
 
 /// Three feeds and a cleanup every now and then, until the connection breaks.
-pub async fn drive(address: SocketAddr) -> io::Result<()> {
+pub async fn drive(address: SocketAddr, manager: &'static MemoryManager) -> io::Result<()> {
     tokio::try_join!(
         feed(address, "binance", "BTC-USDT"),
         feed(address, "coinbase", "ETH-USD"),
         feed(address, "kraken", "SOL-EUR"),
-        clean_up(address),
+        clean_up(manager),
     )?;
     Ok(())
 }
@@ -54,13 +55,12 @@ async fn feed(address: SocketAddr, exchange: &str, symbol: &str) -> io::Result<(
     }
 }
 
-async fn clean_up(address: SocketAddr) -> io::Result<()> {
-    let mut client = Client::connect(address).await?;
+async fn clean_up(manager: &'static MemoryManager) -> io::Result<()> {
     loop {
         sleep(CLEANUP_EVERY).await;
-        let report = client.post("/cleanup", b"").await?;
-        let text = report["text"].as_str().unwrap_or("a report without text");
-        writeln!(io::stdout(), "{text}")?;
+        // Waits for the hooks: not on a thread that has requests to serve.
+        let report = tokio::task::spawn_blocking(|| manager.force_cleanup()).await?;
+        writeln!(io::stdout(), "{report}")?;
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) fn call(entry: &Entry, request: &CleanupRequest) -> Called {
     let mut estimated_bytes = None;
     let result = catch_unwind(AssertUnwindSafe(|| {
         estimated_bytes = entry.hook.estimate();
+        entry.said(estimated_bytes);
         entry.hook.cleanup(request)
     }));
     let duration = stopwatch.started.elapsed();

@@ -56,16 +56,29 @@ impl Tally {
         self.panics_total.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call has returned that was measured to free so much. One runner at a time says so, under its lock.
+    /// A call has returned that was measured to free so much.
     pub(crate) fn freed(&self, bytes: Option<u64>) {
         let Some(bytes) = bytes else { return };
-        let before = self.freed_bytes().unwrap_or(0);
-        let total = before.saturating_add(bytes).min(UNMEASURED - 1);
-        self.freed_bytes_total.store(total, Ordering::Relaxed);
+        let _ =
+            self.freed_bytes_total
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+                    let before = if before == UNMEASURED { 0 } else { before };
+                    Some(before.saturating_add(bytes).min(UNMEASURED - 1))
+                });
     }
 
     fn freed_bytes(&self) -> Option<u64> {
         Some(self.freed_bytes_total.load(Ordering::Relaxed)).filter(|&bytes| bytes != UNMEASURED)
+    }
+
+    /// Counts what another has counted.
+    pub(crate) fn absorb(&self, other: &Tally) {
+        let add = |to: &AtomicU64, from: &AtomicU64| {
+            to.fetch_add(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        };
+        add(&self.calls_total, &other.calls_total);
+        add(&self.panics_total, &other.panics_total);
+        self.freed(other.freed_bytes());
     }
 
     pub(crate) fn stats(&self, name: &str, timeouts_total: u64) -> HookStats {

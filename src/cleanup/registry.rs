@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::cleanup::CleanupHook;
+#[cfg(feature = "telemetry")]
+use crate::cleanup::claim::Claim;
 use crate::cleanup::hook_stats::{HookStats, Tally};
 use crate::cleanup::learned::{Learned, order};
 use crate::sys::fork::{self, Snapshot};
@@ -25,6 +27,9 @@ pub(crate) struct Entry {
     /// As `running_in`, of a thread that is inside its `estimate`.
     #[cfg(feature = "telemetry")]
     estimating_in: AtomicU64,
+    /// What it said last.
+    #[cfg(feature = "telemetry")]
+    claim: Claim,
     /// How often it ran past its deadline.
     pub(crate) timeouts_total: AtomicU64,
     pub(crate) tally: Tally,
@@ -51,18 +56,27 @@ impl Entry {
         self.running_in.store(0, Ordering::Release);
     }
 
-    /// What the hook says it could give back now. `None` as well while it is in a call (a cache that is being emptied is often
-    /// locked), while another thread asks it, and when it panics. Runs its code on this thread.
+    /// What the hook says it could give back now. While it is in a call (a cache that is being emptied is often locked) and while another
+    /// thread asks it, what it said last, unless that is old; `None` when it panics. Runs its code on this thread.
     #[cfg(feature = "telemetry")]
     pub(crate) fn estimate(&self) -> Option<u64> {
         let here = fork::generation() + 1;
         if self.is_running() || self.estimating_in.swap(here, Ordering::AcqRel) == here {
-            return None;
+            return self.claim.last();
         }
         let mut estimate = None;
         shielded(|| estimate = self.hook.estimate());
+        self.claim.now(estimate);
         self.estimating_in.store(0, Ordering::Release);
         estimate
+    }
+
+    /// What it said as it was called.
+    pub(crate) fn said(&self, estimate: Option<u64>) {
+        #[cfg(feature = "telemetry")]
+        self.claim.now(estimate);
+        #[cfg(not(feature = "telemetry"))]
+        let _ = estimate;
     }
 
     pub(crate) fn stats(&self) -> HookStats {
@@ -95,6 +109,8 @@ impl Registry {
             running_in: AtomicU64::new(0),
             #[cfg(feature = "telemetry")]
             estimating_in: AtomicU64::new(0),
+            #[cfg(feature = "telemetry")]
+            claim: Claim::new(),
             timeouts_total: AtomicU64::new(0),
             tally: Tally::default(),
             learned: Learned::new(),
@@ -132,6 +148,12 @@ impl Registry {
         });
         if let Some(entry) = removed {
             entry.registered.store(false, Ordering::Release);
+            // Hooks of one name are one in the figures, and those must not fall.
+            if let Some(twin) = self.entries().iter().find(|twin| twin.name == entry.name) {
+                let timeouts = entry.timeouts_total.load(Ordering::Relaxed);
+                twin.timeouts_total.fetch_add(timeouts, Ordering::Relaxed);
+                twin.tally.absorb(&entry.tally);
+            }
         }
     }
 }
@@ -214,7 +236,7 @@ mod tests {
 
     #[cfg(feature = "telemetry")]
     #[test]
-    fn an_estimate_is_unknown_during_a_call_and_after_a_panic_and_never_nested() {
+    fn an_estimate_is_the_last_one_during_a_call_unknown_after_a_panic_and_never_nested() {
         use crate::cleanup::{ClaimedBytes, CleanupRequest};
         use std::sync::OnceLock;
 
@@ -247,6 +269,8 @@ mod tests {
         assert_eq!(entry.estimate(), Some(7));
         assert_eq!(hook.nested.get(), Some(&None));
         assert!(entry.begin_call());
+        assert_eq!(entry.estimate(), Some(7), "what it said last");
+        entry.said(None);
         assert_eq!(entry.estimate(), None);
         entry.end_call();
         assert_eq!(entry.estimate(), Some(7));

@@ -47,7 +47,7 @@ impl From<PressureLevel> for ShedLayer {
 impl ShedLayer {
     /// What is at `path`, and below it, is always served: health checks, metrics, whatever an operator needs most when memory is short.
     /// A gRPC service is exempt by `/package.Service`. The path is the one that the layer sees: in a nested router that is what is left
-    /// of it.
+    /// of it. `/` exempts everything, an empty path (a variable that is not set) nothing; a slash in front may be left out.
     ///
     /// ```
     /// use plimsoll::PressureLevel;
@@ -58,7 +58,14 @@ impl ShedLayer {
     #[must_use = "it is the returned layer that has the exemption"]
     pub fn exempt(self, path: impl Into<String>) -> Self {
         let path = path.into();
-        let path = path.strip_suffix('/').unwrap_or(&path);
+        if path.is_empty() {
+            return self;
+        }
+        let inner = path.trim_matches('/');
+        let path = match inner {
+            "" => String::new(),
+            inner => format!("/{inner}"),
+        };
         let paths = self.exempt.iter().cloned().chain([path.into()]);
         ShedLayer {
             exempt: paths.collect(),

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Half of it is forgotten in this time: a purge in several seconds costs nothing worth mentioning.
-const HALF_LIFE: Duration = Duration::from_secs(1);
+/// Half of it is forgotten in this time: a purge in many seconds costs nothing worth mentioning, but what fades sooner is learned again by
+/// further purges.
+const HALF_LIFE: Duration = Duration::from_secs(4);
 /// The part of the pages given back that is learned from one purge.
 const LEARNED: f64 = 0.5;
 /// At most this share of the limit: what a cache holds is worth something as well.
-const MOST: f64 = 0.3;
+const MOST: f64 = 0.45;
 
 /// Room that a busy program needs between its allocations.
 ///
@@ -57,9 +58,9 @@ mod tests {
         };
         assert_eq!(Churn::default().bytes(start), 0);
         assert_eq!(after(0, 1), 40);
-        assert_eq!(after(10_000, 20), 40);
-        assert_eq!(after(1000, 20), 79);
-        assert_eq!(after(100, 20), 300, "at most");
+        assert_eq!(after(40_000, 20), 40);
+        assert_eq!(after(4000, 20), 79);
+        assert_eq!(after(100, 20), 450, "at most");
     }
 
     #[test]
@@ -67,9 +68,9 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(10);
         let mut churn = Churn::default();
         churn.purged(now, u64::MAX, 1000);
-        assert_eq!(churn.bytes(now), 300);
-        assert_eq!(churn.bytes(now + Duration::from_secs(1)), 150);
-        assert_eq!(churn.bytes(now - Duration::from_secs(5)), 300);
+        assert_eq!(churn.bytes(now), 450);
+        assert_eq!(churn.bytes(now + Duration::from_secs(4)), 225);
+        assert_eq!(churn.bytes(now - Duration::from_secs(5)), 450);
         assert_eq!(churn.bytes(now + Duration::from_secs(100)), 0);
     }
 }

@@ -36,6 +36,12 @@ pub fn get_memory_manager() -> &'static MemoryManager {
     }
 }
 
+/// The installed one; makes none. For those who may look before the program has installed its own.
+#[cfg(feature = "page")]
+pub(crate) fn installed_memory_manager() -> Option<&'static MemoryManager> {
+    INSTALLED.get().map(|installed| &*installed.manager)
+}
+
 #[cold]
 fn make(first: &'static Location<'static>) -> &'static MemoryManager {
     // Built outside of the cell: whoever comes second throws its own away instead of waiting.

@@ -31,7 +31,7 @@ impl Kept {
         self.0.get(|_| Mutex::default())
     }
 
-    /// The value, made by `make` unless one was begun within the `spacing` before `now`.
+    /// The value, made by `make` of the one before, unless one was begun within the `spacing` before `now`.
     ///
     /// `make` runs without a lock, for it may call user code: whoever asks meanwhile gets the value before, and makes its own where
     /// there is none. One that never returns keeps nobody from making the next.
@@ -39,11 +39,12 @@ impl Kept {
         &self,
         now: Instant,
         spacing: Duration,
-        make: impl FnOnce() -> T,
+        make: impl FnOnce(Option<Arc<T>>) -> T,
     ) -> Arc<T> {
         let mut state = self.state().lock();
+        let before: Option<Arc<T>> = state.value.clone().and_then(|kept| kept.downcast().ok());
         if state.due.is_some_and(|due| now < due)
-            && let Some(Ok(kept)) = state.value.clone().map(Arc::downcast)
+            && let Some(kept) = before
         {
             return kept;
         }
@@ -51,7 +52,7 @@ impl Kept {
         state.begun_total += 1;
         let number = state.begun_total;
         drop(state);
-        let made = Arc::new(make());
+        let made = Arc::new(make(before));
         let mut state = self.state().lock();
         // One that was begun later may be there already.
         if number > state.kept {
@@ -75,7 +76,7 @@ mod tests {
         let kept = Kept::new();
         let start = Instant::now();
         let get = |after_ms, value: u32| {
-            *kept.get(start + Duration::from_millis(after_ms), SECOND, || value)
+            *kept.get(start + Duration::from_millis(after_ms), SECOND, |_| value)
         };
         assert_eq!(get(0, 1), 1);
         assert_eq!(get(999, 2), 1);
@@ -89,17 +90,17 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + SECOND * seconds;
         // None before: it makes its own.
-        let outer = kept.get(at(0), SECOND, || {
-            assert_eq!(*kept.get(at(0), SECOND, || 2), 2);
+        let outer = kept.get(at(0), SECOND, |_| {
+            assert_eq!(*kept.get(at(0), SECOND, |_| 2), 2);
             1
         });
-        assert_eq!((*outer, *kept.get(at(0), SECOND, || 3)), (1, 2));
+        assert_eq!((*outer, *kept.get(at(0), SECOND, |_| 3)), (1, 2));
         // A late one: another was begun and ended meanwhile.
-        let late = kept.get(at(1), SECOND, || {
-            assert_eq!(*kept.get(at(1), SECOND, || 5), 2, "the one before");
-            assert_eq!(*kept.get(at(2), SECOND, || 6), 6);
+        let late = kept.get(at(1), SECOND, |_| {
+            assert_eq!(*kept.get(at(1), SECOND, |_| 5), 2, "the one before");
+            assert_eq!(*kept.get(at(2), SECOND, |_| 6), 6);
             4
         });
-        assert_eq!((*late, *kept.get(at(2), SECOND, || 7)), (4, 6));
+        assert_eq!((*late, *kept.get(at(2), SECOND, |_| 7)), (4, 6));
     }
 }

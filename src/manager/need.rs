@@ -12,6 +12,8 @@ use crate::usage::{Bound, Usage};
 
 /// Unused pages of less than one part in so many of the limit are not worth a purge of their own.
 const WORTH_PURGING_SHARE: u64 = 100;
+/// Where pages go round fast, a cleanup frees so much of what goes round ahead of need: fewer and larger ones.
+const AHEAD_SHARE: u64 = 8;
 
 /// The level that usage alone asks for, without hysteresis.
 pub(super) fn level_by_use(config: &Config, usage: &Usage) -> PressureLevel {
@@ -96,8 +98,11 @@ pub(super) fn target_bytes(
         (CleanupReason::Forced, _) | (_, None) => u64::MAX,
         (_, Some(bound)) => {
             let in_use = in_use(bound, usage, churn_bytes);
-            let aim_bytes = config.lines.aim_bytes(bound);
-            aim_bytes.map_or(0, |aim_bytes| in_use.used_bytes.saturating_sub(aim_bytes))
+            let aim_bytes = config.lines.aim_bytes(bound).unwrap_or(u64::MAX);
+            match in_use.used_bytes.saturating_sub(aim_bytes) {
+                0 => 0,
+                above_bytes => above_bytes + churn_bytes.min(bound.limit_bytes) / AHEAD_SHARE,
+            }
         }
     }
 }
@@ -217,8 +222,9 @@ mod tests {
         assert_eq!(target(20, 0), 120);
         assert_eq!(target(200, 0), 0);
         // What the program works with is in use.
-        assert_eq!(target(200, 150), 90);
-        assert_eq!(target(200, 200), 140);
-        assert_eq!(target(200, 1000), 140);
+        assert_eq!(target(200, 150), 90 + 150 / 8);
+        assert_eq!(target(200, 200), 140 + 200 / 8);
+        assert_eq!(target(200, u64::MAX), 140 + 1000 / 8);
+        assert_eq!(target(200, 40), 0, "nothing is ahead of no need");
     }
 }

@@ -6,6 +6,7 @@ mod frame;
 mod json;
 mod recorder;
 mod ring;
+mod seats;
 
 pub(super) use assets::{ASSETS, Asset, PAGE};
 pub(super) use feed::{NoFeed, feed};

@@ -19,6 +19,9 @@ pub use page::WeakToken;
 /// last hour. All of it says what memory is used for, and by which names: mount it where only those come who may know. Mounting it
 /// twice costs nothing more.
 ///
+/// A router may be built before the program [installs](crate::MemoryManagerBuilder::install) its manager: by itself it makes none. The
+/// first who asks for `/metrics`, the feed of the page or a cleanup does, if there is none by then; so install before the server listens.
+///
 /// ```
 /// use plimsoll::telemetry::MemoryRoutes;
 ///
@@ -42,7 +45,8 @@ impl MemoryRoutes {
 
     /// The router: to be merged or nested, with any state.
     ///
-    /// With the feature `page` the first one starts a thread that takes a reading a second from then on, for the page's last hour.
+    /// With the feature `page` the first one starts a thread that takes a reading a second, for the page's last hour: from the moment
+    /// at which there is a manager.
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let router = Router::new().route("/metrics", get(metrics));
         #[cfg(feature = "page")]
@@ -58,7 +62,7 @@ async fn metrics() -> Response {
 }
 
 /// On a thread for such things, where there is one.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::runtime::Handle::try_current() {
         Err(_) => work(),
         Ok(runtime) => match runtime.spawn_blocking(work).await {

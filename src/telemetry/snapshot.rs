@@ -1,15 +1,18 @@
 //! [`Snapshot`]: what one scrape sees.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::explain::Finding;
 use crate::manager::{ManagerStats, MemoryManager, Stalls};
 use crate::scope::{ScopeStats, Site};
-use crate::telemetry::bounded::{Labelled, bounded};
+use crate::telemetry::bounded::{Labelled, bounded, merged};
 
 /// However many ask: one is taken a second.
 const SPACING: Duration = Duration::from_secs(1);
+/// So many sites are of interest to who looks at the page.
+const TOP_SITES: usize = 20;
 
 /// Everything that the metrics are read from, of one moment.
 ///
@@ -19,6 +22,8 @@ pub struct Snapshot {
     taken: Instant,
     pub(super) stats: ManagerStats,
     pub(super) sites: Vec<SiteSample>,
+    /// What holds or held most, whoever has a line among `sites`.
+    pub(super) top_sites: Vec<SiteSample>,
     pub(super) hooks: Vec<HookSample>,
     pub(super) periodic: Vec<PeriodicSample>,
     pub(super) findings: Vec<Finding>,
@@ -27,8 +32,8 @@ pub struct Snapshot {
     pub(super) refused: Vec<(&'static str, u64)>,
 }
 
-/// What the scopes of one site have used. The 50 sites with the highest peaks have a line each, the rest is `other`; one that comes in
-/// takes what it has counted with it, which makes the counters of `other` fall.
+/// What the scopes of one site have used. 50 sites have a line each, the rest is `other`: who has one keeps it, so that no counter falls,
+/// and of those that came since the snapshot before the ones that held most come first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -39,22 +44,23 @@ pub struct SiteSample {
     pub limit_bytes: Option<u64>,
     /// What its open scopes hold.
     pub held_bytes: Option<u64>,
-    /// The most that one of its scopes held.
-    pub peak_bytes: u64,
+    /// The most that one of its scopes held: of those that have ended, and of the one that passed its limit last; `None` while there is none.
+    pub peak_bytes: Option<u64>,
     /// Scopes that have ended.
     pub calls_total: u64,
     /// Scopes that passed their limit.
     pub exceeded_total: u64,
 }
 
-/// What one hook did and could do. The 50 hooks that were called most have a line each, the rest is `other`.
+/// What one hook did and could do. 50 hooks have a line each and keep it as long as they are registered, the rest is `other`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HookSample {
     /// The hook's name; control characters are replaced by their pictures. Hooks of one name are one.
     pub hook: String,
-    /// What it says it could give back now; a claim. `None` where it does not say, and while it is being called.
+    /// What it says it could give back now; a claim. While it is being called, what it said last, for 5 s. `None` where it does not say;
+    /// of several hooks of one name only if all do.
     pub reclaimable_bytes: Option<u64>,
     /// How often it was called.
     pub calls_total: u64,
@@ -64,7 +70,7 @@ pub struct HookSample {
     pub failures_total: u64,
 }
 
-/// What one periodic site has counted. The 50 with the most calls have a line each, the rest is `other`.
+/// What one periodic site has counted. 50 have a line each and keep it, the rest is `other`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -78,7 +84,7 @@ pub struct PeriodicSample {
 impl MemoryManager {
     /// What the metrics are read from: at most a second old, and shared by all who ask within that second.
     ///
-    /// Takes what is known as it is: no reading is taken for it that [`usage`](Self::usage) would not take. Asks the hooks for their
+    /// Takes what is known as it is: what [`usage`](Self::usage) reads, and the cgroup's `memory.pressure`. Asks the hooks for their
     /// [estimates](crate::CleanupHook::estimate), on this thread and under no lock of the library; a panic in one is caught, and one
     /// that does not return holds up this caller alone: others get the snapshot before, and from the next second on a new one
     /// without that hook's. Costs about a microsecond per site beside that.
@@ -89,17 +95,20 @@ impl MemoryManager {
     /// println!("{} bytes, {:?} ago", snapshot.stats().usage.rss_bytes, snapshot.age());
     /// ```
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.kept()
-            .get(Instant::now(), SPACING, || Snapshot::take(self))
+        self.kept().get(Instant::now(), SPACING, |before| {
+            Snapshot::take(self, before.as_deref())
+        })
     }
 }
 
 impl Snapshot {
-    fn take(manager: &MemoryManager) -> Snapshot {
+    fn take(manager: &MemoryManager, before: Option<&Snapshot>) -> Snapshot {
         // User code, and perhaps slow: before what is to be of one moment.
         let estimates = manager.estimates();
-        let mut snapshot = Snapshot::of(manager.stats(), estimates);
-        snapshot.sites = bounded(manager.scopes().iter().map(SiteSample::of));
+        let mut snapshot = Snapshot::after(before, manager.stats(), estimates);
+        let sites = merged(manager.scopes().iter().map(SiteSample::of));
+        snapshot.top_sites = sites.iter().take(TOP_SITES).cloned().collect();
+        snapshot.sites = bounded(sites, before.map_or(&[], |before| &before.sites));
         snapshot.findings = manager.findings();
         snapshot.stalls = manager.stalls();
         snapshot.refused = refused();
@@ -107,30 +116,28 @@ impl Snapshot {
     }
 
     /// Without sites, findings, and what the kernel and the layers count.
+    #[cfg(test)]
     pub(super) fn of(stats: ManagerStats, estimates: Vec<(String, Option<u64>)>) -> Snapshot {
-        let done = stats.hook_stats.iter().map(|hook| HookSample {
-            hook: hook.name.clone(),
-            reclaimable_bytes: None,
-            calls_total: hook.calls_total,
-            freed_bytes_total: hook.freed_bytes_total,
-            failures_total: hook.failures_total,
-        });
-        let claimed = estimates
-            .into_iter()
-            .map(|(hook, reclaimable_bytes)| HookSample {
-                hook,
-                reclaimable_bytes,
-                ..HookSample::default()
-            });
-        let hooks = bounded(done.chain(claimed));
-        let periodic = bounded(stats.periodic.iter().map(|site| PeriodicSample {
+        Self::after(None, stats, estimates)
+    }
+
+    fn after(
+        before: Option<&Snapshot>,
+        stats: ManagerStats,
+        estimates: Vec<(String, Option<u64>)>,
+    ) -> Snapshot {
+        let hooks = merged(hook_samples(&stats, estimates));
+        let hooks = bounded(hooks, before.map_or(&[], |before| &before.hooks));
+        let periodic = merged(stats.periodic.iter().map(|site| PeriodicSample {
             site: site.name.clone(),
             calls_total: site.calls_total,
         }));
+        let periodic = bounded(periodic, before.map_or(&[], |before| &before.periodic));
         Snapshot {
             taken: Instant::now(),
             stats,
             sites: Vec::new(),
+            top_sites: Vec::new(),
             hooks,
             periodic,
             findings: Vec::new(),
@@ -196,13 +203,48 @@ fn refused() -> Vec<(&'static str, u64)> {
     Vec::new()
 }
 
+/// One for each name, with what the hooks of that name have done and what they say.
+fn hook_samples(
+    stats: &ManagerStats,
+    estimates: Vec<(String, Option<u64>)>,
+) -> impl Iterator<Item = HookSample> {
+    let mut samples: BTreeMap<String, HookSample> = BTreeMap::new();
+    for hook in &stats.hook_stats {
+        let done = HookSample {
+            hook: hook.name.clone(),
+            reclaimable_bytes: None,
+            calls_total: hook.calls_total,
+            freed_bytes_total: hook.freed_bytes_total,
+            failures_total: hook.failures_total,
+        };
+        match samples.get_mut(&hook.name) {
+            Some(known) => known.absorb(done),
+            None => drop(samples.insert(hook.name.clone(), done)),
+        }
+    }
+    let mut claims: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    for (hook, bytes) in estimates {
+        let claim = claims.entry(hook).or_insert(Some(0));
+        *claim = sum(*claim, bytes);
+    }
+    for (hook, reclaimable_bytes) in claims {
+        let sample = samples.entry(hook.clone()).or_default();
+        sample.hook = hook;
+        sample.reclaimable_bytes = reclaimable_bytes;
+    }
+    samples.into_values()
+}
+
 impl SiteSample {
     fn of(scope: &ScopeStats) -> SiteSample {
+        let ended = (scope.calls_total > 0).then_some(scope.peak_bytes);
+        let crossed = scope.last_crossing.map(|crossing| crossing.used_bytes);
         SiteSample {
             site: scope.site.map_or(scope.name.to_owned(), Site::label),
             limit_bytes: scope.last_crossing.map(|crossing| crossing.limit_bytes),
             held_bytes: scope.current_bytes,
-            peak_bytes: scope.peak_bytes,
+            // Unknown is less than 0.
+            peak_bytes: ended.max(crossed),
             calls_total: scope.calls_total,
             exceeded_total: scope.exceeded_total,
         }
@@ -227,8 +269,13 @@ impl Labelled for SiteSample {
         &mut self.site
     }
 
+    fn name(&self) -> &str {
+        &self.site
+    }
+
+    /// What holds most now, or held most before.
     fn rank(&self) -> u64 {
-        self.peak_bytes
+        self.peak_bytes.max(self.held_bytes).unwrap_or(0)
     }
 
     fn absorb(&mut self, other: Self) {
@@ -248,12 +295,16 @@ impl Labelled for HookSample {
         &mut self.hook
     }
 
+    fn name(&self) -> &str {
+        &self.hook
+    }
+
     fn rank(&self) -> u64 {
         self.calls_total
     }
 
     fn absorb(&mut self, other: Self) {
-        self.reclaimable_bytes = sum_of_known(self.reclaimable_bytes, other.reclaimable_bytes);
+        self.reclaimable_bytes = sum(self.reclaimable_bytes, other.reclaimable_bytes);
         self.calls_total += other.calls_total;
         self.freed_bytes_total = sum_of_known(self.freed_bytes_total, other.freed_bytes_total);
         self.failures_total += other.failures_total;
@@ -263,6 +314,10 @@ impl Labelled for HookSample {
 impl Labelled for PeriodicSample {
     fn label(&mut self) -> &mut String {
         &mut self.site
+    }
+
+    fn name(&self) -> &str {
+        &self.site
     }
 
     fn rank(&self) -> u64 {
@@ -277,6 +332,7 @@ impl Labelled for PeriodicSample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cleanup::HookStats;
 
     #[test]
     fn sites_of_one_name_are_one_and_what_is_unknown_of_one_is_unknown_of_both() {
@@ -284,7 +340,7 @@ mod tests {
             site: "parse".to_owned(),
             limit_bytes,
             held_bytes,
-            peak_bytes,
+            peak_bytes: Some(peak_bytes),
             calls_total: 2,
             exceeded_total: 1,
         };
@@ -294,38 +350,75 @@ mod tests {
             ((None, None), (Some(6), Some(2)), (None, None)),
         ];
         for ((limit, held), (other_limit, other_held), expected) in table {
-            let merged = bounded([site(limit, held, 30), site(other_limit, other_held, 20)]);
+            let merged = merged([site(limit, held, 30), site(other_limit, other_held, 20)]);
             let [merged] = &*merged else {
                 panic!("{merged:?}");
             };
             assert_eq!((merged.limit_bytes, merged.held_bytes), expected);
-            assert_eq!(merged.peak_bytes, 30);
+            assert_eq!(merged.peak_bytes, Some(30));
             assert_eq!((merged.calls_total, merged.exceeded_total), (4, 2));
         }
     }
 
     #[test]
     fn a_claim_and_what_was_done_are_of_one_hook_and_unknown_is_not_zero() {
-        let hook = |reclaimable_bytes, freed_bytes_total| HookSample {
-            hook: "cache".to_owned(),
-            reclaimable_bytes,
+        let mut stats = MemoryManager::builder().build().unwrap().stats();
+        let done = |name: &str, freed_bytes_total| HookStats {
+            name: name.to_owned(),
             calls_total: 1,
             freed_bytes_total,
             failures_total: 0,
         };
-        let merged = bounded([
-            hook(None, Some(7)),
-            hook(Some(9), None),
-            hook(Some(1), Some(0)),
-        ]);
-        assert_eq!(merged.len(), 1);
-        let (claim, freed) = (merged[0].reclaimable_bytes, merged[0].freed_bytes_total);
+        stats.hook_stats = vec![
+            done("twin", Some(7)),
+            done("twin", None),
+            done("mute", None),
+        ];
+        let claim = |name: &str, bytes| (name.to_owned(), bytes);
+        let told = |claims: &[(String, Option<u64>)]| -> Vec<_> {
+            let samples = hook_samples(&stats, claims.to_vec());
+            samples
+                .map(|hook| {
+                    (
+                        hook.hook,
+                        hook.reclaimable_bytes,
+                        hook.freed_bytes_total,
+                        hook.calls_total,
+                    )
+                })
+                .collect()
+        };
+        let all = [
+            claim("twin", Some(9)),
+            claim("twin", Some(1)),
+            claim("new", Some(4)),
+            claim("mute", None),
+        ];
+        let row = |name: &str, claimed, freed, calls| (name.to_owned(), claimed, freed, calls);
         assert_eq!(
-            (claim, freed, merged[0].calls_total),
-            (Some(10), Some(7), 3)
+            told(&all),
+            [
+                row("mute", None, None, 1),
+                row("new", Some(4), None, 0),
+                row("twin", Some(10), Some(7), 2)
+            ]
         );
-        let unknown = bounded([hook(None, None), hook(None, None)]);
-        assert_eq!(unknown[0].reclaimable_bytes, None);
-        assert_eq!(unknown[0].freed_bytes_total, None);
+        // What one of two says is not what both could free.
+        let twin = told(&[claim("twin", Some(9)), claim("twin", None)]).pop();
+        assert_eq!(twin, Some(row("twin", None, Some(7), 2)));
+    }
+
+    #[test]
+    fn who_holds_most_now_comes_first_though_none_of_its_scopes_has_ended() {
+        let site = |name: &str, held, peak, calls| SiteSample {
+            site: name.to_owned(),
+            held_bytes: Some(held),
+            peak_bytes: peak,
+            calls_total: calls,
+            ..SiteSample::default()
+        };
+        let sites = merged([site("done", 0, Some(50), 9), site("runs", 60, None, 0)]);
+        assert_eq!(sites[0].site, "runs");
+        assert_eq!(sites[0].peak_bytes, None);
     }
 }

@@ -87,6 +87,7 @@ fn at_a_glance() -> Vec<Panel> {
             [
                 Query::called("used_bytes", "used"),
                 Query::called("limit_bytes", "limit ({{source}})").dashed(),
+                Query::called("headroom_bytes", "left below the limit that decides").dashed(),
                 Query::called("resident_bytes", "resident"),
                 Query::called("peak_resident_bytes", "highest resident").dashed(),
             ],
@@ -132,7 +133,13 @@ fn scopes() -> Vec<Panel> {
         Panel::lines(
             "Past their limit, per minute",
             [Query::of("scope_exceeded_total")],
-        ),
+        )
+        .width(6),
+        Panel::lines(
+            "Requests refused, per minute",
+            [Query::of("requests_refused_total")],
+        )
+        .width(6),
         Panel::table(
             "Sites",
             [
@@ -255,7 +262,10 @@ fn pressure() -> Vec<Panel> {
         .width(8),
         Panel::lines(
             "Told by kernel and systemd, per minute",
-            [Query::of("notices_total")],
+            [
+                Query::of("notices_total"),
+                Query::called("notices_false_total", "false alarms"),
+            ],
         ),
         Panel::lines(
             "Looks per minute",

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Counts, Service};
+use crate::process::{Counts, Service, TOKEN};
 use crate::tools::{self, Load, curl, hey, wrk};
 
 #[test]
@@ -142,5 +142,12 @@ fn batch(numbers: Range<u64>) -> String {
 }
 
 fn clean_up(service: &Service) -> Value {
-    tools::json(&curl(&["--request", "POST", &service.url("/cleanup")]))
+    let token = format!("x-plimsoll-token: {TOKEN}");
+    let url = service.url("/cleanup");
+    assert_eq!(
+        curl(&["--request", "POST", &url]).status,
+        403,
+        "not for everybody"
+    );
+    tools::json(&curl(&["--request", "POST", "--header", &token, &url]))
 }

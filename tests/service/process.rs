@@ -43,6 +43,9 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
+/// What a running example wants from whoever cleans up.
+pub const TOKEN: &str = "a-token-for-the-tests";
+
 /// Runs the example to its end.
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = clean(Command::new("timeout"));
@@ -89,6 +92,7 @@ impl Service {
         let child = clean(command)
             .args(["--port", "0", "--seconds", LEASH_SECONDS])
             .args(arguments)
+            .env("SERVICE_CLEANUP_TOKEN", TOKEN)
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()

@@ -65,8 +65,11 @@ impl Frame {
         let t_ms = unix_ms(snapshot);
         Frame {
             t_ms,
-            used_bytes: usage.used_bytes,
-            limit_bytes: usage.limit.bytes,
+            // Of the limit by which the level goes; there may be a tighter one with more room left.
+            used_bytes: usage
+                .binding
+                .map_or(usage.used_bytes, |bound| bound.used_bytes),
+            limit_bytes: usage.binding.map(|bound| bound.limit_bytes),
             rss_bytes: usage.rss_bytes,
             level: stats.pressure as u8,
             heap: usage.heap.as_ref().map(Heap::of),
@@ -82,16 +85,20 @@ impl Frame {
         }
     }
 
-    /// Makes one frame of two: of the fuller moment, with the cleanups of both.
+    /// Makes one frame of two: of the fuller moment, with the cleanups of both, and the worse of what is a share of time.
     pub(super) fn absorb(&mut self, other: Frame) {
         let cleanups = match (self.cleanups, other.cleanups) {
             (Some(one), Some(other)) => Some(one.and_then(other)),
             (one, other) => other.or(one),
         };
+        let stalled = self.stalled.worse(other.stalled);
+        let waiting = self.waiting.max(other.waiting);
         if other.used_bytes > self.used_bytes {
             *self = other;
         }
         self.cleanups = cleanups;
+        self.stalled = stalled;
+        self.waiting = waiting;
     }
 }
 
@@ -127,6 +134,18 @@ impl Stalled {
         Stalled {
             some_percent: share(Snapshot::stalled_some_us_total),
             full_percent: share(Snapshot::stalled_full_us_total),
+        }
+    }
+
+    /// The most of both, by kind; unknown is less than 0.
+    fn worse(self, other: Stalled) -> Stalled {
+        let most = |one: Option<f32>, other: Option<f32>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
+        Stalled {
+            some_percent: most(self.some_percent, other.some_percent),
+            full_percent: most(self.full_percent, other.full_percent),
         }
     }
 }
@@ -205,6 +224,7 @@ fn tenths(percent: f32) -> Value {
 pub(super) mod tests {
     use super::*;
     use crate::manager::{ManagerStats, MemoryManager, Stalls};
+    use crate::usage::{Bound, LimitSource, fake};
 
     /// A frame of that second, with that much in use.
     pub(in crate::telemetry::page) fn frame(t_s: u64, used_bytes: u64) -> Frame {
@@ -294,5 +314,40 @@ pub(super) mod tests {
             ..cleanups(3000, 5)
         };
         assert_eq!(kept.cleanups, Some(sum));
+    }
+
+    #[test]
+    fn the_worst_stall_of_several_frames_stays() {
+        let with = |used, some_percent, waiting| Frame {
+            stalled: Stalled {
+                some_percent,
+                full_percent: None,
+            },
+            waiting,
+            ..frame(1, used)
+        };
+        let mut kept = with(50, Some(90.0), 3);
+        kept.absorb(with(70, Some(0.0), 0));
+        kept.absorb(with(60, None, 1));
+        assert_eq!((kept.used_bytes, kept.waiting), (70, 3));
+        assert_eq!(kept.stalled.some_percent, Some(90.0));
+        assert_eq!(kept.stalled.full_percent, None);
+    }
+
+    #[test]
+    fn used_and_limit_are_those_by_which_the_level_goes() {
+        let now = snapshot(
+            |stats| {
+                stats.usage = fake::usage(30, Some(100));
+                stats.usage.binding = Some(Bound {
+                    used_bytes: 950,
+                    limit_bytes: 1000,
+                    source: LimitSource::Host,
+                });
+            },
+            None,
+        );
+        let frame = Frame::of(&now, None);
+        assert_eq!((frame.used_bytes, frame.limit_bytes), (950, Some(1000)));
     }
 }

@@ -8,8 +8,6 @@ use crate::telemetry::page::frame::{Cleanups, FIELDS, Frame};
 use crate::telemetry::page::ring::Ring;
 use crate::telemetry::{HookSample, SiteSample, Snapshot, Value};
 
-/// More than that is for the metrics.
-const MOST_SITES: usize = 20;
 /// The last column of a row.
 const CLEANUPS: &str = "cleanups";
 
@@ -115,7 +113,7 @@ struct Site<'a> {
     site: &'a str,
     limit: Option<u64>,
     held: Option<u64>,
-    peak: u64,
+    peak: Option<u64>,
     calls: u64,
     exceeded: u64,
 }
@@ -152,9 +150,12 @@ impl Serialize for Now<'_> {
                 critical: stats.critical_percent,
             },
         )?;
-        let source = stats.usage.limit.source;
+        let usage = &stats.usage;
+        let source = usage
+            .binding
+            .map_or(usage.limit.source, |bound| bound.source);
         map.serialize_entry("limit_source", &source.to_string())?;
-        let sites = self.snapshot.sites().iter().take(MOST_SITES).map(site);
+        let sites = self.snapshot.top_sites.iter().map(site);
         map.serialize_entry("scopes", &sites.collect::<Vec<_>>())?;
         let hooks = self.snapshot.hooks().iter().map(hook);
         map.serialize_entry("hooks", &hooks.collect::<Vec<_>>())?;
@@ -249,7 +250,7 @@ mod tests {
             .stats();
         let name = "a\nb\r\u{2028}</script>\"";
         let mut snapshot = Snapshot::of(stats, vec![(name.to_owned(), Some(5))]);
-        snapshot.sites = (0..60)
+        snapshot.top_sites = (0..20)
             .map(|n| SiteSample {
                 site: n.to_string(),
                 ..SiteSample::default()
@@ -266,7 +267,8 @@ mod tests {
         let told: Json = serde_json::from_str(&text).unwrap();
         assert_eq!(told["hooks"][0]["reclaimable"], 5);
         assert!(told["hooks"][0]["freed"].is_null());
-        assert_eq!(told["scopes"].as_array().unwrap().len(), MOST_SITES);
+        assert_eq!(told["scopes"].as_array().unwrap().len(), 20);
+        assert!(told["scopes"][0]["peak"].is_null());
         assert_eq!(told["findings"][0]["severity"], "warning");
         assert_eq!(told["cleanups"]["count"], 3);
         assert_eq!(told["cleanups"]["t"], 1.5);

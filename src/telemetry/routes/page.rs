@@ -120,6 +120,11 @@ impl MemoryRoutes {
 
     /// Ends the feeds when `end` does. A graceful shutdown waits for open responses, and a feed is one as long as the page is open.
     ///
+    /// A feed ends when the server asks it for more. Where a socket takes nothing any more (a reader that stalled, a suspended laptop) the
+    /// server does not ask: once its buffers are full such a feed loses its seat and what it holds of the hour about 30 s later, so that
+    /// others can read, but the connection stays open, and a graceful shutdown waits for it whatever `end` does. Only the server can close
+    /// it: give the shutdown a time limit, or the sockets a write timeout.
+    ///
     /// ```
     /// use plimsoll::telemetry::MemoryRoutes;
     ///

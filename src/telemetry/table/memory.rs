@@ -34,6 +34,15 @@ pub(super) static MEMORY: &[Metric] = &[
         }),
     ),
     Metric::gauge(
+        "plimsoll_headroom_bytes",
+        Bytes,
+        "What is left below the limit with the least headroom. Absent when no limit is known.",
+        One(|s| {
+            let bound = s.stats.usage.binding?;
+            Some(bound.headroom_bytes().into())
+        }),
+    ),
+    Metric::gauge(
         "plimsoll_resident_bytes",
         Bytes,
         "Physical memory of this process.",

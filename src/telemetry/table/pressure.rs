@@ -8,8 +8,11 @@ pub(super) static PRESSURE: &[Metric] = &[
     Metric::gauge(
         "plimsoll_pressure_level",
         Number,
-        "0 Normal, 1 Elevated, 2 High, 3 Critical.",
-        One(|s| Some((s.stats.pressure as u64).into())),
+        "0 Normal, 1 Elevated, 2 High, 3 Critical. Absent when no limit is known.",
+        One(|s| {
+            let level = s.stats.pressure as u64;
+            s.stats.usage.binding.map(|_| level.into())
+        }),
     ),
     Metric::gauge(
         "plimsoll_level_begins_ratio",
@@ -42,14 +45,35 @@ pub(super) static PRESSURE: &[Metric] = &[
     Metric::counter(
         "plimsoll_notices_total",
         Number,
-        "What was told earlier than the next look, and by what: the limit was touched, the charge passed its line, tasks waited for memory; false_alarm is waiting that the kernel did not bear out.",
+        "What was told earlier than the next look, and by what: the limit was touched, the charge passed its line, tasks waited for memory. Absent where nobody tells.",
         Each(&["source"], |s, visit| {
             let notices = &s.stats.notices;
-            visit(&["limit"], notices.limit_events_total.into());
-            visit(&["charge_line"], notices.charge_line_passed_total.into());
-            visit(&["stall"], notices.stalls_total.into());
-            visit(&["false_alarm"], notices.false_alarms_total.into());
+            let told = [
+                ("limit", "memory.events", notices.limit_events_total),
+                (
+                    "charge_line",
+                    "charge line",
+                    notices.charge_line_passed_total,
+                ),
+                ("stall", "memory.pressure", notices.stalls_total),
+                ("stall", "memory.pressure (read)", notices.stalls_total),
+                ("stall", "MEMORY_PRESSURE_WATCH", notices.stalls_total),
+            ];
+            let mut seen = None;
+            for (source, who, total) in told {
+                // What was counted stays, though nobody tells any more. Those of one name come one after the other.
+                let is_told = total > 0 || notices.sources.contains(&who);
+                if is_told && seen.replace(source) != Some(source) {
+                    visit(&[source], total.into());
+                }
+            }
         }),
+    ),
+    Metric::counter(
+        "plimsoll_notices_false_total",
+        Number,
+        "Reports that tasks waited for memory which the kernel's own counter did not bear out.",
+        One(|s| Some(s.stats.notices.false_alarms_total.into())),
     ),
     Metric::counter(
         "plimsoll_oom_kills_total",

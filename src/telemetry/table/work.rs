@@ -134,10 +134,12 @@ pub(super) static WORK: &[Metric] = &[
     Metric::gauge(
         "plimsoll_scope_peak_bytes",
         Bytes,
-        "The most that one scope of a site held.",
+        "The most that one scope of a site held: of those that have ended, and of the one that passed its limit last. Absent while there is none.",
         Each(&["site"], |s, visit| {
             for site in &s.sites {
-                visit(&[&site.site], site.peak_bytes.into());
+                if let Some(bytes) = site.peak_bytes {
+                    visit(&[&site.site], bytes.into());
+                }
             }
         }),
     ),

@@ -43,6 +43,8 @@ const SPECS = [
       { label: "Active, not allocated", color: "active", read: (f) => minus(f.active, f.allocated) },
       { label: "Allocated", color: "allocated", read: of("allocated") },
       { label: "Resident (RSS)", color: "rss", read: of("rss"), dash: [2, 3] },
+      // Often many times what is resident: drawn, it would flatten all else.
+      { label: "Retained (addresses only)", color: "muted", read: of("retained"), hidden: true },
     ],
     axis: "bytes",
   },
@@ -121,7 +123,8 @@ class Chart {
     caption.append(element("h3", "", spec.title), element("p", "quiet", spec.note));
     this.host = figure.appendChild(element("div", "plot"));
     this.host.tabIndex = 0;
-    this.host.setAttribute("role", "img");
+    this.host.setAttribute("role", "group");
+    this.host.setAttribute("aria-roledescription", "chart; arrow keys move along it");
     figure.append(element("p", "empty quiet", "Nothing is known in this window."));
     this.#buildTable(figure.appendChild(element("table", "key")));
     document.getElementById("grid").append(figure);
@@ -193,7 +196,7 @@ class Chart {
   #series(series, i) {
     const fill = i < (this.spec.stacked ?? 0) ? (i === this.spec.stacked - 1 ? series.color : null) : series.fill;
     return {
-      label: series.label, scale: series.right ? "right" : "y",
+      label: series.label, scale: series.right ? "right" : "y", show: series.hidden !== true,
       stroke: () => paint(series.color), width: series.width ?? 1, dash: series.dash,
       fill: fill ? () => paint(fill) : undefined, points: { show: false }, spanGaps: false,
     };
@@ -277,6 +280,16 @@ class Chart {
     const from = this.plot.cursor.left >= 0 ? (this.plot.cursor.idx ?? times.length - 1) : times.length - 1;
     const at = Math.min(times.length - 1, Math.max(0, from + step));
     this.#point(Math.max(0, this.plot.valToPos(times[at], "x")));
+    this.page.announce(`${clock(times[at])}: ${this.#spoken(at)}`);
+  }
+
+  /** What the table says of one moment, in one sentence. */
+  #spoken(at) {
+    const shown = this.spec.series.map((series, i) => {
+      const { words } = SCALES[series.right ? this.spec.right : this.spec.axis];
+      return series.silent ? null : `${series.label} ${words(this.raw[i]?.[at])}`;
+    });
+    return shown.filter((words) => words !== null).join(", ");
   }
 
   /** The table: under the cursor, else now. */

@@ -70,7 +70,7 @@ export class Feed {
 
   #watch() {
     const silentMs = performance.now() - this.#heard;
-    if (this.state === "live" && silentMs > SILENCE_MS) this.#become("lost");
+    if (this.state !== "lost" && silentMs > SILENCE_MS) this.#become("lost");
     const hangs = Math.min(silentMs, performance.now() - this.#opened) > GIVE_UP_MS;
     if (hangs && this.#source.readyState !== EventSource.CLOSED) this.#open();
     this.#on.state(this.state);

@@ -45,8 +45,11 @@ export class History {
 
   #pushCleanup(raw, frameTime) {
     if (raw === null || typeof raw !== "object") return; // None in this frame.
+    const t = number(raw.t) ?? frameTime;
+    // The present is told once more after the hour, and a part of the hour may have grown.
+    while (this.cleanups.length > 0 && this.cleanups.at(-1).t >= t) this.cleanups.pop();
     this.cleanups.push({
-      t: number(raw.t) ?? frameTime,
+      t,
       count: number(raw.count) ?? 1,
       futile: number(raw.futile) ?? 0,
       returned: number(raw.returned),

@@ -9,11 +9,13 @@ const ANSWER_MAX = 2000;
 const RECENT_CLEANUPS = 8;
 
 const $ = (id) => document.getElementById(id);
-const page = { history: new History(), seconds: 600, windowWords: "10 min", lines: null };
+const announce = (text) => write($("announce"), text);
+const page = { history: new History(), seconds: 600, windowWords: "10 min", lines: null, announce };
 const charts = makeCharts(page);
 
 let now = null; // The newest frame with all that is not kept.
 let announcedLevel = null;
+let announcedState = null;
 
 const feed = new Feed(new URL("feed", import.meta.url), {
   history(data) {
@@ -63,7 +65,7 @@ function showNow(frame) {
   const title = `${share === null ? bytes(used) : percent(share)} ${levelName(level)}, memory`;
   if (document.title !== title) document.title = title;
   if (announcedLevel !== null && announcedLevel !== level) {
-    write($("announce"), `Memory level is now ${levelName(level)}: ${bytes(used)} ${$("of").textContent}.`);
+    announce(`Memory level is now ${levelName(level)}: ${bytes(used)} ${$("of").textContent}.`);
   }
   announcedLevel = level;
 }
@@ -166,6 +168,9 @@ function showConnection(state) {
   write($("connection-words"), words);
   $("retry").hidden = state !== "lost";
   document.body.classList.toggle("stale", state === "lost");
+  if (announcedState === "lost" && state === "live") announce("The connection is back.");
+  if (state === "lost" && announcedState !== "lost") announce("The connection is lost: what is shown is old.");
+  announcedState = state;
 }
 
 function choose(button) {
@@ -178,10 +183,11 @@ function choose(button) {
 async function clean(event) {
   event.preventDefault();
   const [button, answer] = [$("clean-form").querySelector("button"), $("clean-answer")];
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true"; // Not `disabled`: that takes the focus away.
   write(answer, "Cleaning up …");
   write(answer, await askForCleanup($("token").value));
-  button.disabled = false;
+  button.ariaDisabled = "false";
 }
 
 async function askForCleanup(token) {
