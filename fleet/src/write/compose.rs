@@ -65,7 +65,12 @@ pub fn files(production: &Profile, development: &Profile) -> Vec<WrittenFile> {
 fn base(profile: &Profile) -> Mapping {
     let services = profile.services.iter();
     let services = services.filter(|service| !service.deploy.monitoring);
-    map(services.map(|service| (service.name.as_str(), Entry::of(service, profile).into_value())))
+    map(services.map(|service| {
+        (
+            service.name.as_str(),
+            Entry::of(service, profile).into_value(),
+        )
+    }))
 }
 
 fn text(heading: &str, services: Mapping) -> String {

@@ -14,7 +14,11 @@ pub struct WrittenFile {
 /// Every file that a fleet is started from: `compose/` and what its files mount, which they find by `../`.
 pub fn deployment(production: &Profile, development: &Profile) -> Vec<WrittenFile> {
     let mut files = compose::files(production, development);
-    files.extend([production, development].into_iter().filter_map(redis::file));
+    files.extend(
+        [production, development]
+            .into_iter()
+            .filter_map(redis::file),
+    );
     files.extend(prometheus::files(production));
     files.extend(grafana::files());
     files

@@ -33,7 +33,10 @@ pub fn files() -> Vec<WrittenFile> {
     };
     vec![
         file("grafana/plimsoll.json", DASHBOARD),
-        file("grafana/provisioning/datasources/prometheus.yml", DATASOURCES),
+        file(
+            "grafana/provisioning/datasources/prometheus.yml",
+            DATASOURCES,
+        ),
         file("grafana/provisioning/dashboards/plimsoll.yml", PROVIDERS),
     ]
 }

@@ -68,12 +68,13 @@ impl HealthCheck {
 
 impl Entry {
     pub(super) fn of(service: &Service, profile: &Profile) -> Entry {
+        let environment = service.deploy.environment.iter();
         let mut entry = Entry {
             image: service.image.clone(),
-            command: service.deploy.command.clone(),
-            environment: map(service.deploy.environment.iter().cloned()),
+            command: literal(&service.deploy.command),
+            environment: map(environment.map(|(name, value)| (name.as_str(), escaped(value)))),
             labels: map([("plimsoll.service", service.name.as_str())]),
-            healthcheck: HealthCheck::by(&service.deploy.health),
+            healthcheck: HealthCheck::by(&literal(&service.deploy.health)),
             ..Entry::sized(
                 service.container(),
                 service.limit_bytes,
@@ -126,4 +127,13 @@ impl Entry {
         // Texts, numbers and lists of these always become a value.
         serde_yaml_ng::to_value(self).unwrap_or_default()
     }
+}
+
+fn literal(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| escaped(word)).collect()
+}
+
+/// Compose puts a variable of its own in the place of each `$`.
+fn escaped(text: &str) -> String {
+    text.replace('$', "$$")
 }
