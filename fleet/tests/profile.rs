@@ -80,7 +80,12 @@ fn the_shipped_profiles_are_the_guides_tables() {
             .map(|it| {
                 let [limit, reservation] = [it.limit_bytes, it.reservation_bytes];
                 assert!(limit % MIB == 0 && reservation % MIB == 0);
-                (it.name.as_str(), limit / MIB, reservation / MIB, it.cpu_milli)
+                (
+                    it.name.as_str(),
+                    limit / MIB,
+                    reservation / MIB,
+                    it.cpu_milli,
+                )
             })
             .collect();
         assert_eq!(services, table, "{name}");
@@ -316,7 +321,8 @@ fn exit_codes_tell_what_it_was() {
     let nowhere = nowhere.to_str().unwrap();
     let folder = directory.path().to_str().unwrap();
 
-    let none = "there is no such profile and no such file; name production, development, or a TOML file";
+    let none =
+        "there is no such profile and no such file; name production, development, or a TOML file";
     let table: [(&[&str], i32, &str); 9] = [
         (&[&good], 0, ""),
         (&[&bad], 65, "plimsoll: 1 error in 1 profile\n"),
