@@ -203,9 +203,9 @@ fn a_full_one_evicts_and_refuses_nothing() {
         ]);
         assert!(evicted > 0 && kept > 0, "{profile}: {evicted} {kept}");
         assert_eq!(evicted + kept, 2000, "{profile}");
-        // The buffer of the log of writes is not counted against maxmemory.
+        // The buffer of the log of writes is not counted against maxmemory, and this answer takes some itself.
         let counted = used - not_counted;
-        assert!(counted <= 8 << 20, "{profile}: {counted}");
+        assert!(counted < (8 << 20) + (64 << 10), "{profile}: {counted}");
 
         // The control: it is the policy that does it.
         let answer = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
