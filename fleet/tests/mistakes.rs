@@ -57,7 +57,7 @@ max = "2GB"
 
 /// `GOOD` with the first such piece replaced, and what is to be said of it.
 #[rustfmt::skip]
-const MISTAKES: [(&str, &str, &str); 56] = [
+const MISTAKES: [(&str, &str, &str); 57] = [
     ("limit = \"1GB\"", "limit = \"51x2m\"", "5:9: error: services.a.limit: \"51x2m\" is not a size"),
     ("limit = \"1GB\"", "limit = \"512Mi\"", "5:9: error: services.a.limit: \"512Mi\" is not a size"),
     ("limit = \"1GB\"", "limit = 512", "5:9: error: services.a.limit takes a size in quotes, as \"512MB\", not 512"),
@@ -105,6 +105,7 @@ const MISTAKES: [(&str, &str, &str); 56] = [
     ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 1.5", "17:12: error: policies.a.cooldown takes whole seconds, from 0 on, not 1.5"),
     ("max = \"2GB\"", "max = \"2GB\"\npriority = 9999999999", "17:12: error: policies.a.priority takes a whole number, not 9999999999"),
     ("max = \"2GB\"", "max = \"2GB\"\nstrategy = \"best\"", "17:12: error: policies.a.strategy: there is no strategy \"best\"; there are fixed, guide, vpa, floor"),
+    ("[policies.a]", "[policies.b]\nmin = \"511MB\"\nmax = \"1GB\"\n[policies.a]", "15:7: error: policies.b: min 511 MiB is less than its maxmemory 512 MiB"),
     ("min = \"512MB\"\n", "", "14:11: error: policies.a has no min: add min = \"512MB\""),
     ("host = \"4GB\"", "host = \"2.5GB\"", "1:8: error: limits sum up to 2 GiB, and the host has 1.5 GiB to give (host 2.5 GiB, keep 1 GiB)"),
     ("keep = \"1GB\"", "keep = \"4GB\"", "2:8: error: keep 4 GiB leaves nothing of the host's 4 GiB"),

@@ -257,6 +257,19 @@ fn bounds(
         problems.error(min.at, message);
         return;
     }
+    if let Some((_, Some(maxmemory))) = &service.redis
+        && min.value < maxmemory.value
+    {
+        problems.error(
+            min.at,
+            format!(
+                "policies.{}: min {} is less than its maxmemory {}: shrunk to it, the kernel kills it before it evicts",
+                name.value,
+                human(min.value),
+                human(maxmemory.value)
+            ),
+        );
+    }
     let Some(limit) = &service.limit else { return };
     if !(min.value..=max.value).contains(&limit.value) {
         problems.error(
