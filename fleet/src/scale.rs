@@ -17,6 +17,6 @@ mod state;
 mod tracked;
 mod voice;
 
-pub use run::run;
+pub use run::{failure, run};
 pub use settings::Settings;
 pub use voice::Voice;

@@ -15,7 +15,8 @@ pub struct History {
 
 impl History {
     pub fn observe(&mut self, seen: &Observation, _policy: &Policy) {
-        self.used_bytes = seen.used_bytes - seen.reclaimable_bytes.unwrap_or(0).min(seen.used_bytes);
+        self.used_bytes =
+            seen.used_bytes - seen.reclaimable_bytes.unwrap_or(0).min(seen.used_bytes);
         self.limit_bytes = seen.limit_bytes;
     }
 

@@ -173,7 +173,9 @@ fn environment(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Vec<(At<Stri
 
 /// What is said for all is for services that have the library, and those have metrics.
 fn merged(common: &[(At<String>, String)], draft: &ServiceDraft) -> Vec<(String, String)> {
-    let common = common.iter().filter(|_| draft.service.metrics_port.is_some());
+    let common = common
+        .iter()
+        .filter(|_| draft.service.metrics_port.is_some());
     let all = common.chain(&draft.environment);
     let all = all.map(|(name, value)| (name.value.clone(), value.clone()));
     // The later one wins.

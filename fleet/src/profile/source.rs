@@ -52,7 +52,8 @@ impl Source {
 
     fn from_file(path: &str) -> Result<Source, Failure> {
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
         read.map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => Failure::new(
                 Failure::NO_PERMISSION,

@@ -16,7 +16,9 @@ pub(super) async fn serve(address: SocketAddr, figures: Figures) -> Result<Socke
     let cant = |error: std::io::Error| {
         Failure::new(
             Failure::UNAVAILABLE,
-            format!("{address}: can't serve metrics there: {error}; name another port by --metrics"),
+            format!(
+                "{address}: can't serve metrics there: {error}; name another port by --metrics"
+            ),
         )
     };
     let listener = TcpListener::bind(address).await.map_err(cant)?;

@@ -60,9 +60,8 @@ pub(super) fn read(text: &str) -> Result<Told, Nonsense> {
             }
             LEVEL => {
                 let levels = 0..=HIGHEST_LEVEL;
-                let level = value(rest).and_then(|value| {
-                    levels.into_iter().find(|level| f64::from(*level) == value)
-                });
+                let level = value(rest)
+                    .and_then(|value| levels.into_iter().find(|level| f64::from(*level) == value));
                 told.pressure_level = Some(level.ok_or_else(nonsense)?);
             }
             _ => {}
@@ -109,7 +108,10 @@ mod tests {
     fn the_names_are_the_library_s() {
         let of = |name: &str| metrics().find(|metric| metric.name() == name).unwrap();
         let reclaimable = of(RECLAIMABLE);
-        assert_eq!((reclaimable.kind(), reclaimable.unit()), (Kind::Gauge, Unit::Bytes));
+        assert_eq!(
+            (reclaimable.kind(), reclaimable.unit()),
+            (Kind::Gauge, Unit::Bytes)
+        );
         assert_eq!(reclaimable.label_names(), ["hook"]);
         assert_eq!(of(LEVEL).kind(), Kind::Gauge);
         assert_eq!(plimsoll::PressureLevel::Critical as u8, HIGHEST_LEVEL);

@@ -112,7 +112,8 @@ const OF_ALL: &[OfAll] = &[
 ];
 
 const RESIZES: &str = "Limits that were changed.";
-const ALERT: &str = "1 while it needs more than it can have: its maximum, or what the host has; else 0.";
+const ALERT: &str =
+    "1 while it needs more than it can have: its maximum, or what the host has; else 0.";
 
 const OF_EACH: &[OfEach] = &[
     ("limit_bytes", "", "The limit that is in force.", |of| {

@@ -51,7 +51,9 @@ pub async fn run<A: Actuator + 'static>(
     );
     if let Some(address) = settings.metrics {
         let bound = serve(address, scaler.figures.clone()).await?;
-        scaler.voice.note(&format!("metrics: http://{bound}/metrics"));
+        scaler
+            .voice
+            .note(&format!("metrics: http://{bound}/metrics"));
     }
     let watching = tokio::spawn(watch(Arc::clone(&engine), send.clone()));
     let ports = ports(profile, settings.is_local);
@@ -61,7 +63,10 @@ pub async fn run<A: Actuator + 'static>(
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(message) = messages.recv() => take(&mut scaler, &mut pace, message).await,
+            Some(message) = messages.recv() => match message {
+                Message::Gathered(Err(error)) if settings.once => return Err(failure(&error)),
+                message => take(&mut scaler, &mut pace, message).await,
+            },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
                 pace.begin();
                 let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
@@ -79,11 +84,7 @@ pub async fn run<A: Actuator + 'static>(
     Ok(())
 }
 
-async fn take<A: Actuator + 'static>(
-    scaler: &mut Scaler<A>,
-    pace: &mut Pace,
-    message: Message,
-) {
+async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, message: Message) {
     match message {
         Message::Gathered(Ok(seen)) => {
             scaler.round(seen).await;
@@ -99,10 +100,8 @@ async fn take<A: Actuator + 'static>(
         Message::Cleaned { id, asked, usage } => scaler.cleaned(&id, asked, usage).await,
         Message::Settled { id, usage } => scaler.settled(&id, usage).await,
     }
-    if scaler.is_short && scaler.is_quiet() && pace.may_hurry() {
-        // Something has shrunk meanwhile perhaps: who waits for room need not wait for the next round's time.
-        scaler.is_short = false;
-        pace.hurry();
+    if scaler.is_due() && !pace.is_under_way {
+        pace.next = Instant::now();
     }
     save(scaler);
 }
@@ -137,6 +136,11 @@ impl Pace {
         self.is_under_way = false;
         self.pause = FIRST_PAUSE;
         self.rounds += 1;
+    }
+
+    /// One was made, and no other is due.
+    fn is_over(&self) -> bool {
+        self.rounds > 0 && !self.is_under_way && self.next > Instant::now()
     }
 
     /// Twice as long each time, and not longer than a round's time.
@@ -191,7 +195,9 @@ fn load(settings: &Settings, voice: &mut Voice) -> Result<State, Failure> {
     let (state, found) = State::load(path).map_err(|error| cant_keep(path, &error))?;
     match found {
         Found::Histories(services) => {
-            voice.note(&format!("{shown}: goes on with what is known of {services} services"));
+            voice.note(&format!(
+                "{shown}: goes on with what is known of {services} services"
+            ));
         }
         Found::Nothing => voice.note(&format!("{shown}: not there yet; starts clean")),
         Found::Broken(why, aside) => voice.note(&format!(
@@ -229,7 +235,8 @@ fn save<A: Actuator + 'static>(scaler: &mut Scaler<A>) {
     }
 }
 
-fn failure(error: &EngineError) -> Failure {
+/// With the code that scripts tell it by.
+pub fn failure(error: &EngineError) -> Failure {
     let code = match error {
         EngineError::Away(_) => Failure::UNAVAILABLE,
         EngineError::Gone(_) => Failure::NO_HOST,

@@ -60,8 +60,10 @@ pub(super) struct Scaler<A> {
     /// What the profile's services may have together: its budget, less what others on the host have.
     budget_bytes: u64,
     profile_budget_bytes: u64,
-    /// Something had to wait for room.
-    pub(super) is_short: bool,
+    /// Something waits for room since the last round.
+    is_short: bool,
+    /// Something has shrunk since the last round.
+    pub(super) has_shrunk: bool,
 }
 
 impl<A: Actuator + 'static> Scaler<A> {
@@ -90,7 +92,13 @@ impl<A: Actuator + 'static> Scaler<A> {
             budget_bytes: profile.budget_bytes,
             profile_budget_bytes: profile.budget_bytes,
             is_short: false,
+            has_shrunk: false,
         }
+    }
+
+    /// There is room now, and who waits for it need not wait for the next round's time.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_short && self.has_shrunk && self.is_quiet()
     }
 
     /// Nothing is on its way.
@@ -114,6 +122,7 @@ impl<A: Actuator + 'static> Scaler<A> {
     /// A reading of everything.
     pub(super) async fn round(&mut self, seen: Vec<Seen>) {
         self.voice.over(ENGINE, "the engine is back");
+        (self.is_short, self.has_shrunk) = (false, false);
         self.know(&seen);
         let mut verdicts = Vec::new();
         for one in seen {
@@ -122,17 +131,22 @@ impl<A: Actuator + 'static> Scaler<A> {
                 usage,
                 told,
             } = one;
+            let about = format!("usage {}", container.id);
             let usage = match usage {
                 None => continue,
-                Some(Ok(usage)) => usage,
+                Some(Ok(usage)) => {
+                    let text = format!("{}: its usage is known again", container.id);
+                    self.voice.over(&about, &text);
+                    usage
+                }
                 // It ended since the list.
                 Some(Err(EngineError::Gone(_))) => {
                     self.tracked.remove(&container.id);
                     continue;
                 }
                 Some(Err(error)) => {
-                    let about = format!("usage {}", container.id);
-                    self.voice.note_once(&about, &error.to_string());
+                    let text = format!("{}: its usage is unknown: {error}", container.id);
+                    self.voice.note_once(&about, &text);
                     continue;
                 }
             };
@@ -165,7 +179,8 @@ impl<A: Actuator + 'static> Scaler<A> {
                 human(others_bytes),
                 human(self.budget_bytes)
             );
-            self.voice.note_once("others", &text);
+            self.voice
+                .note_once(&format!("others {others_bytes}"), &text);
         }
         // What does not run uses nothing.
         let running: Vec<&str> = self.tracked.values().map(|one| one.key.as_str()).collect();
@@ -192,12 +207,15 @@ impl<A: Actuator + 'static> Scaler<A> {
         let about = format!("metrics {key}");
         let mut told = told.and_then(|told| match told {
             Ok(told) => {
-                self.voice.over(&about, &format!("{key}: its metrics are back"));
+                self.voice
+                    .over(&about, &format!("{key}: its metrics are back"));
                 Some(told)
             }
             Err(why) => {
-                self.voice
-                    .note_once(&about, &format!("{key}: what it could free is unknown: {why}"));
+                self.voice.note_once(
+                    &about,
+                    &format!("{key}: what it could free is unknown: {why}"),
+                );
                 self.figures.of(&key, |of| of.scrape_failures_total += 1);
                 None
             }
@@ -226,7 +244,9 @@ impl<A: Actuator + 'static> Scaler<A> {
         });
         let policy = one.policy.as_ref()?;
         let Some(limit_bytes) = limit_bytes else {
-            let text = format!("{key}: has no limit, so there is nothing to scale; give it one with `plimsoll resize`");
+            let text = format!(
+                "{key}: has no limit, so there is nothing to scale; give it one with `plimsoll resize`"
+            );
             self.voice.note_once(&format!("limit {key}"), &text);
             return None;
         };
@@ -315,8 +335,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         let (mut ids, mut wanted) = (Vec::new(), Vec::new());
         for (id, one) in &self.tracked {
             let verdict = asks(id).map(|(_, verdict)| verdict.clone());
-            let is_growing =
-                |verdict: &Verdict| !matches!(verdict.action, Action::Shrink { .. });
+            let is_growing = |verdict: &Verdict| !matches!(verdict.action, Action::Shrink { .. });
             ids.push(id);
             wanted.push(Wanted {
                 service: &one.key,
@@ -355,7 +374,9 @@ impl<A: Actuator + 'static> Scaler<A> {
                 self.voice
                     .note_once(&about, &format!("ALERT {key}: {what}"));
             }
-            None => self.voice.over(&about, &format!("{key}: its alert is over")),
+            None => self
+                .voice
+                .over(&about, &format!("{key}: its alert is over")),
         }
     }
 
@@ -399,12 +420,14 @@ impl<A: Actuator + 'static> Scaler<A> {
                         of.shrunk_total += 1;
                     }
                 });
-                self.voice.over(&about, &format!("{key}: can be resized again"));
+                self.voice
+                    .over(&about, &format!("{key}: can be resized again"));
                 true
             }
             Err(EngineError::Gone(_)) => {
                 self.tracked.remove(id);
-                self.voice.note(&format!("{key}: ended before its limit was changed"));
+                self.voice
+                    .note(&format!("{key}: ended before its limit was changed"));
                 false
             }
             Err(error @ EngineError::Away(_)) => {

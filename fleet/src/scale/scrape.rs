@@ -75,7 +75,11 @@ impl Scraper {
             let body = body.collect().await;
             let body = body.map_err(|error| format!("{url}: {}", innermost(&*error)))?;
             if status != StatusCode::OK {
-                let start = String::from_utf8_lossy(&body.to_bytes()[..]).trim().chars().take(80).collect::<String>();
+                let start = String::from_utf8_lossy(&body.to_bytes()[..])
+                    .trim()
+                    .chars()
+                    .take(80)
+                    .collect::<String>();
                 return Err(format!("{url}: {status} {start:?}"));
             }
             Ok(body.to_bytes())
@@ -132,11 +136,18 @@ mod tests {
         let table = [
             (ok("<html>"), "none of plimsoll's"),
             (ok(&large), "length limit"),
-            (b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\nfull".to_vec(), "500"),
+            (
+                b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\nfull".to_vec(),
+                "500",
+            ),
             (b"SSH-2.0-OpenSSH\r\n".to_vec(), "invalid"),
             (Vec::new(), "closed"),
             (
-                [&b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"[..], &[0xff, 0xfe]].concat(),
+                [
+                    &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"[..],
+                    &[0xff, 0xfe],
+                ]
+                .concat(),
                 "no text",
             ),
         ];
@@ -163,8 +174,14 @@ mod tests {
         let (url, served) = answering(ok("done\n")).await;
         scraper.cleanup(&url, "sixteen-letters!").await.unwrap();
         let asked = served.await.unwrap();
-        assert!(asked.starts_with("POST /memory/cleanup HTTP/1.1\r\n"), "{asked}");
-        assert!(asked.contains("\r\nx-plimsoll-token: sixteen-letters!\r\n"), "{asked}");
+        assert!(
+            asked.starts_with("POST /memory/cleanup HTTP/1.1\r\n"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("\r\nx-plimsoll-token: sixteen-letters!\r\n"),
+            "{asked}"
+        );
 
         let forbidden = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\n\r\nanother".to_vec();
         let (url, _) = answering(forbidden).await;

@@ -142,14 +142,12 @@ impl<A: Actuator + 'static> Scaler<A> {
         let tight = usage.ok().filter(|usage| is_tight(*usage));
         let Some(usage) = tight else {
             one.shrinking = None;
+            self.has_shrunk = true;
             return;
         };
         let (from_bytes, to_bytes) = (shrinking.to_bytes, shrinking.from_bytes);
         if self.resize(id, from_bytes, to_bytes).await {
-            let reason = format!(
-                "taken back: {} are used already",
-                human(usage.used_bytes)
-            );
+            let reason = format!("taken back: {} are used already", human(usage.used_bytes));
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }
         self.give_up(id, "");

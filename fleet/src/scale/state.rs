@@ -72,7 +72,9 @@ impl State {
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         fs::rename(&draft, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
@@ -151,6 +153,8 @@ mod tests {
         }
         fs::create_dir(&path).unwrap();
         State::load(&path).unwrap_err();
-        State::new().save(&folder.0.join("no/such/folder")).unwrap_err();
+        State::new()
+            .save(&folder.0.join("no/such/folder"))
+            .unwrap_err();
     }
 }

@@ -51,9 +51,9 @@ impl Tracked {
     /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back.
     pub(super) fn held_bytes(&self) -> u64 {
         let limit_bytes = self.limit_bytes.unwrap_or(0);
-        self.shrinking
-            .as_ref()
-            .map_or(limit_bytes, |shrinking| limit_bytes.max(shrinking.from_bytes))
+        self.shrinking.as_ref().map_or(limit_bytes, |shrinking| {
+            limit_bytes.max(shrinking.from_bytes)
+        })
     }
 }
 
@@ -118,11 +118,18 @@ mod tests {
         let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["a", "b/b-1", "b/b-2"]);
         tracked.get_mut("a-1").unwrap().alert = Some(Alert::HostFull);
-        update(&mut tracked, &[container("a-1", "a", 9), container("b-2", "b", 7)], &policies);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 9), container("b-2", "b", 7)],
+            &policies,
+        );
         let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["a", "b"]);
         let kept = &tracked["a-1"];
-        assert_eq!((kept.limit_bytes, kept.alert), (Some(9), Some(Alert::HostFull)));
+        assert_eq!(
+            (kept.limit_bytes, kept.alert),
+            (Some(9), Some(Alert::HostFull))
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`Voice`]: what the scaler says.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -10,8 +10,8 @@ use crate::size::human;
 pub struct Voice {
     decisions: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
-    /// By what it is about: what was last said of it.
-    said: BTreeMap<String, String>,
+    /// What was said and is not over.
+    said: BTreeSet<String>,
     is_heard: bool,
 }
 
@@ -46,7 +46,7 @@ impl Voice {
         Voice {
             decisions: Box::new(decisions),
             notes: Box::new(notes),
-            said: BTreeMap::new(),
+            said: BTreeSet::new(),
             is_heard: true,
         }
     }
@@ -86,17 +86,16 @@ impl Voice {
         let _ = writeln!(self.notes, "{} {text}", now());
     }
 
-    /// Not again as long as the same would be said of it.
+    /// Not again until it is over, even if more is known of it.
     pub(super) fn note_once(&mut self, about: &str, text: &str) {
-        if self.said.get(about).is_none_or(|said| said != text) {
+        if self.said.insert(about.to_owned()) {
             self.note(text);
-            self.said.insert(about.to_owned(), text.to_owned());
         }
     }
 
     /// It is over; `text` is for those who heard that it began.
     pub(super) fn over(&mut self, about: &str, text: &str) {
-        if self.said.remove(about).is_some() {
+        if self.said.remove(about) {
             self.note(text);
         }
     }
@@ -195,6 +194,6 @@ pub(super) mod tests {
         for _ in 0..2 {
             voice.over("engine", "back");
         }
-        assert_eq!(heard.lines(), ["away", "away, for another reason", "back"]);
+        assert_eq!(heard.lines(), ["away", "back"]);
     }
 }
