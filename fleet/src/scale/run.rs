@@ -55,7 +55,9 @@ pub async fn run<A: Actuator + 'static>(
             .voice
             .note(&format!("metrics: http://{bound}/metrics"));
     }
-    let watching = tokio::spawn(watch(Arc::clone(&engine), send.clone()));
+    // A channel of its own: a kill does not queue behind readings.
+    let (ring, mut rung) = mpsc::channel(WAITING);
+    let watching = tokio::spawn(watch(Arc::clone(&engine), ring));
     let ports = ports(profile, settings.is_local);
     let mut stop = std::pin::pin!(stop);
     let mut pace = Pace::new(settings.interval);
@@ -63,6 +65,7 @@ pub async fn run<A: Actuator + 'static>(
         tokio::select! {
             biased;
             () = &mut stop => break,
+            Some(message) = rung.recv() => take(&mut scaler, &mut pace, message).await,
             Some(message) = messages.recv() => match message {
                 Message::Gathered(Err(error)) if settings.once => return Err(failure(&error)),
                 message => take(&mut scaler, &mut pace, message).await,
