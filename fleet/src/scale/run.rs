@@ -67,14 +67,14 @@ pub async fn run<A: Actuator + 'static>(
             () = &mut stop => break,
             Some(message) = rung.recv() => take(&mut scaler, &mut pace, message).await,
             Some(message) = messages.recv() => match message {
-                Message::Gathered(Err(error)) if settings.once => return Err(failure(&error)),
+                Message::Gathered(_, Err(error)) if settings.once => return Err(failure(&error)),
                 message => take(&mut scaler, &mut pace, message).await,
             },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
                 pace.begin();
                 let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
-                let send = send.clone();
-                tokio::spawn(async move { send.send(Message::Gathered(round.await)).await });
+                let (send, began) = (send.clone(), Instant::now());
+                tokio::spawn(async move { send.send(Message::Gathered(began, round.await)).await });
             }
         }
         let is_done = settings.once && pace.is_over() && scaler.is_quiet();
@@ -89,11 +89,11 @@ pub async fn run<A: Actuator + 'static>(
 
 async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, message: Message) {
     match message {
-        Message::Gathered(Ok(seen)) => {
-            scaler.round(seen).await;
+        Message::Gathered(began, Ok(seen)) => {
+            scaler.round(began, seen).await;
             pace.end();
         }
-        Message::Gathered(Err(error)) => {
+        Message::Gathered(_, Err(error)) => {
             scaler.engine_is_away(&error);
             scaler.figures.all().rounds_failed_total += 1;
             pace.back_off();
@@ -248,3 +248,6 @@ pub fn failure(error: &EngineError) -> Failure {
     };
     Failure::new(code, error)
 }
+
+#[cfg(test)]
+mod tests;
