@@ -62,8 +62,12 @@ impl Source {
             _ => Failure::new(
                 Failure::NO_INPUT,
                 format!(
-                    "{path}: no such profile ({}); name {}, or a TOML file",
-                    error.kind(),
+                    "{path}: {}; name {}, or a TOML file",
+                    match error.kind() {
+                        ErrorKind::NotFound =>
+                            "there is no such profile and no such file".to_owned(),
+                        kind => format!("this can't be read ({kind})"),
+                    },
                     SHIPPED.map(|(name, ..)| name).join(", ")
                 ),
             ),

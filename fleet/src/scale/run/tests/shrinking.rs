@@ -149,5 +149,9 @@ async fn a_claim_above_what_is_used_is_not_believed() {
     // Believed, it would be nothing that is needed.
     assert!(world.resizes().is_empty());
     let said = "a: claims that it could free 80 MiB and uses 45 MiB: not believed";
-    assert!(ended.notes.iter().any(|note| note == said), "{:?}", ended.notes);
+    assert!(
+        ended.notes.iter().any(|note| note == said),
+        "{:?}",
+        ended.notes
+    );
 }
