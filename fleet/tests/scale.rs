@@ -39,7 +39,10 @@ fn failed(output: &Output, code: i32, parts: &[&str]) {
 #[test]
 fn bad_input_is_named_with_what_to_do() {
     let folder = TempDir::new().unwrap();
-    let (state, nowhere) = (file(&folder, "state.json"), file(&folder, "no/such/state.json"));
+    let (state, nowhere) = (
+        file(&folder, "state.json"),
+        file(&folder, "no/such/state.json"),
+    );
     let (socket, cgroups) = (file(&folder, "docker.sock"), file(&folder, "cgroups"));
     let host = format!("unix://{socket}");
     fs::create_dir(&cgroups).unwrap();

@@ -151,11 +151,10 @@ mod tests {
 
     fn v1(used_mib: u64, limit_mib: u64) -> Fake {
         let fake = Fake::new(&[
-                ("memory.usage_in_bytes", used_mib * MIB),
-                (MEMORY, limit_mib * MIB),
-                (WITH_SWAP, limit_mib * MIB),
-            ],
-        );
+            ("memory.usage_in_bytes", used_mib * MIB),
+            (MEMORY, limit_mib * MIB),
+            (WITH_SWAP, limit_mib * MIB),
+        ]);
         fs::write(fake.path("memory.stat"), "total_inactive_file 0\n").unwrap();
         fake
     }
@@ -199,11 +198,10 @@ mod tests {
     #[test]
     fn version_2_has_one_limit_and_its_swap_stays() {
         let fake = Fake::new(&[
-                ("memory.current", 60 * MIB),
-                ("memory.max", 128 * MIB),
-                ("memory.swap.max", 5 * MIB),
-            ],
-        );
+            ("memory.current", 60 * MIB),
+            ("memory.max", 128 * MIB),
+            ("memory.swap.max", 5 * MIB),
+        ]);
         fs::write(fake.path("memory.stat"), "inactive_file 20971520\n").unwrap();
         // 40 MiB count: with its room 44.
         set(&fake.directory(), 44 * MIB).unwrap();
