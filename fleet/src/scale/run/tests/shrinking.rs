@@ -1,6 +1,7 @@
 //! Limits on their way down.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -154,4 +155,20 @@ async fn a_claim_above_what_is_used_is_not_believed() {
         "{:?}",
         ended.notes
     );
+}
+
+#[tokio::test]
+async fn a_cleanup_in_vain_is_not_asked_for_again_and_again() {
+    let world = World::new(&[("a", 90, 100)]);
+    let asked = service(&world, 95).await;
+    let stage = Stage::with(&world, 1000, |settings| {
+        settings.interval = Duration::from_millis(100);
+    });
+    let scrapes = |all: &[String]| all.iter().filter(|one| one.starts_with("GET")).count();
+    while scrapes(&asked.lock().unwrap()) < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stage.stop().await.result.unwrap();
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len() - scrapes(&asked), 1, "{asked:?}");
 }
