@@ -61,13 +61,7 @@ fn recommended(history: &History, seen: &Observation) -> Wish {
 }
 
 /// Minimum, maximum, cooldown, and steps that are safe.
-fn bind(
-    wish: Wish,
-    history: &History,
-    seen: &Observation,
-    policy: &Policy,
-    now_s: u64,
-) -> Verdict {
+fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_s: u64) -> Verdict {
     let Wish {
         to_bytes,
         pressing,
@@ -94,7 +88,10 @@ fn bind(
     if pressing && limit_bytes >= policy.max_bytes {
         return Verdict {
             action: Action::Hold,
-            reason: format!("{reason}; it has its maximum of {}", human(policy.max_bytes)),
+            reason: format!(
+                "{reason}; it has its maximum of {}",
+                human(policy.max_bytes)
+            ),
             alert: Some(Alert::AtMaximum),
             after_kill: false,
         };
@@ -156,13 +153,19 @@ fn nonsense(policy: &Policy) -> Option<String> {
     } = *policy;
     if min_bytes > max_bytes {
         let (min, max) = (human(min_bytes), human(max_bytes));
-        return Some(format!("its minimum of {min} is above its maximum of {max}"));
+        return Some(format!(
+            "its minimum of {min} is above its maximum of {max}"
+        ));
     }
     if policy.strategy == Strategy::Guide && !(factor > 1.0 && factor.is_finite()) {
-        return Some(format!("a factor of {factor} changes nothing: it has to be above 1"));
+        return Some(format!(
+            "a factor of {factor} changes nothing: it has to be above 1"
+        ));
     }
     if policy.strategy == Strategy::Floor && !(caution > 0.0 && caution.is_finite()) {
-        return Some(format!("a caution of {caution} makes no sense: it has to be above 0"));
+        return Some(format!(
+            "a caution of {caution} makes no sense: it has to be above 0"
+        ));
     }
     None
 }

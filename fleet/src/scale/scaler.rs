@@ -305,7 +305,18 @@ impl<A: Actuator + 'static> Scaler<A> {
             return;
         };
         let now_s = self.clock.now_s();
+        let is_new = !self.histories.contains_key(&key);
         let history = self.histories.entry(key).or_default();
+        if is_new {
+            // No round has seen it yet; this much is certain.
+            let full = Observation {
+                at_s: now_s,
+                used_bytes: limit_bytes,
+                reclaimable_bytes: None,
+                limit_bytes,
+            };
+            history.observe(&full, &policy);
+        }
         history.killed(now_s, limit_bytes);
         let verdict = decide(history, &policy, now_s);
         self.carry_out(vec![(id, verdict)]).await;
@@ -337,6 +348,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             action: Action::Hold,
             reason: String::new(),
             alert: None,
+            after_kill: false,
         };
         let asks = |id: &String| verdicts.iter().find(|(other, _)| other == id);
         let (mut ids, mut wanted) = (Vec::new(), Vec::new());

@@ -60,7 +60,12 @@ pub fn fronts(trace: &Trace, half: Half, starts: &[f64], at_most: &[u64], fine: 
         .collect();
     let ours: Vec<(f64, Score)> = CAUTIONS
         .into_iter()
-        .map(|caution| (caution, score(trace, half, Strategy::Floor, caution, starts)))
+        .map(|caution| {
+            (
+                caution,
+                score(trace, half, Strategy::Floor, caution, starts),
+            )
+        })
         .collect();
     let points = at_most.iter().map(|at_most| {
         let family = family
@@ -124,13 +129,15 @@ fn sum(family: &Family, pods: &[Vec<f64>], starts: &[f64], most: u64) -> Option<
 }
 
 fn grid(fine: bool) -> impl Iterator<Item = Family> {
-    let hundredths = |numbers: Vec<u32>| numbers.into_iter().map(|number| f64::from(number) / 100.0);
+    let hundredths =
+        |numbers: Vec<u32>| numbers.into_iter().map(|number| f64::from(number) / 100.0);
     let (factors, offsets, shrinks): (Vec<f64>, Vec<f64>, Vec<f64>) = if fine {
         (
             hundredths((100..=130).collect()).collect(),
             hundredths((0..=25).collect()).collect(),
             vec![
-                0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0,
+                0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2,
+                0.5, 1.0,
             ],
         )
     } else {

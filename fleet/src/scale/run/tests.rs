@@ -153,7 +153,7 @@ async fn a_dry_run_says_what_and_does_nothing() {
     assert!(world.resizes().is_empty());
     let dry = "(dry run: not done)";
     assert!(ended.decisions.iter().all(|line| line.contains(dry)));
-    for start in ["a 100 MiB -> 150 MiB ", "b 100 MiB -> 66.67 MiB "] {
+    for start in ["a 100 MiB -> 150 MiB ", "b 100 MiB -> 67 MiB "] {
         let said = ended.decisions.iter().any(|line| line.starts_with(start));
         assert!(said, "{start}: {:?}", ended.decisions);
     }
