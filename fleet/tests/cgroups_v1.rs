@@ -131,6 +131,11 @@ async fn limits_grow_shrink_and_stay_when_refused() {
     assert!(matches!(gone, EngineError::Gone(_)), "{gone}");
 }
 
+async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+    let next = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+    next.expect("an event").unwrap()
+}
+
 #[tokio::test]
 async fn a_kill_is_told() {
     let Some(tree) = Tree::new("kill", 24) else {
@@ -149,14 +154,14 @@ async fn a_kill_is_told() {
         id: id.to_owned(),
         what,
     };
-    let first = events.recv().await.unwrap();
+    let first = next(&mut events).await;
     assert_eq!(first, told("sibling", Happening::Started));
 
     let (mut child, _input) = tree.holder("inner", 60);
-    let second = events.recv().await.unwrap();
+    let second = next(&mut events).await;
     assert_eq!(second, told("crypto-hog", Happening::OomKill));
     fs::remove_dir(&sibling).unwrap();
-    let third = events.recv().await.unwrap();
+    let third = next(&mut events).await;
     assert_eq!(third, told("sibling", Happening::Ended));
 
     drop(events);

@@ -70,6 +70,21 @@ async fn who_waits_for_room_gets_it_when_there_is_some() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_gets_room_that_may_be_taken_back() {
+    let world = World::new(&[("a", 20, 100), ("b", 50, 100)]);
+    let stage = Stage::new(&world, 200);
+    pass(1).await;
+    assert_eq!(world.resizes(), [("crypto-a", 67)]);
+    world.kill("b").await;
+    world.uses("a", 67);
+    pass(5).await;
+    assert_eq!(world.resizes()[1], ("crypto-a", 100));
+    stage.stop().await.result.unwrap();
+    let most_mib = world.lock().most_bytes / MIB;
+    assert!(most_mib <= 200, "{most_mib}");
+}
+
 /// A service that cleans up when it is asked with the token, and what it was asked. Between cleanups it uses so much.
 async fn service(
     world: &World,
