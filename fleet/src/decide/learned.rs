@@ -118,6 +118,10 @@ impl Learned {
         }
     }
 
+    pub fn watched_s(&self) -> u64 {
+        self.watched_s
+    }
+
     pub fn rise_bytes(&self) -> f64 {
         self.rise_bytes
     }
