@@ -13,9 +13,14 @@ const MIB: u64 = 1 << 20;
 
 fn main() {
     for strategy in [Strategy::Floor, Strategy::Vpa, Strategy::Guide] {
-        let took_ms: Vec<f64> = SIZES.into_iter().map(|services| round_ms(strategy, services)).collect();
+        let took_ms: Vec<f64> = SIZES
+            .into_iter()
+            .map(|services| round_ms(strategy, services))
+            .collect();
         for (services, took_ms) in SIZES.iter().zip(&took_ms) {
-            println!("{strategy:?}: {services} services observed, decided and shared in {took_ms:.2} ms");
+            println!(
+                "{strategy:?}: {services} services observed, decided and shared in {took_ms:.2} ms"
+            );
         }
         println!(
             "{strategy:?}: ten times the services cost {:.1} and {:.1} times as much",
@@ -28,7 +33,9 @@ fn main() {
 /// The best of some rounds, so that who else is on the machine does not count.
 fn round_ms(strategy: Strategy, services: usize) -> f64 {
     let policy = policy(strategy, 1.0, 512 * MIB);
-    let names: Vec<String> = (0..services).map(|number| format!("service-{number}")).collect();
+    let names: Vec<String> = (0..services)
+        .map(|number| format!("service-{number}"))
+        .collect();
     let mut histories = vec![History::default(); services];
     let mut limits = vec![512 * MIB; services];
     let mut best_ms = f64::INFINITY;

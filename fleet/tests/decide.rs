@@ -6,7 +6,12 @@ use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 const MIB: u64 = 1 << 20;
 const NOW_S: u64 = 1_700_000_000;
-const STRATEGIES: [Strategy; 4] = [Strategy::Fixed, Strategy::Guide, Strategy::Vpa, Strategy::Floor];
+const STRATEGIES: [Strategy; 4] = [
+    Strategy::Fixed,
+    Strategy::Guide,
+    Strategy::Vpa,
+    Strategy::Floor,
+];
 
 fn policy(strategy: Strategy) -> Policy {
     Policy {
@@ -32,7 +37,12 @@ fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
 }
 
 /// Looks every half minute, and does what is decided.
-fn settle(history: &mut History, policy: &Policy, mut look: Observation, looks: u64) -> (u64, Verdict) {
+fn settle(
+    history: &mut History,
+    policy: &Policy,
+    mut look: Observation,
+    looks: u64,
+) -> (u64, Verdict) {
     let mut verdict = decide(history, policy, look.at_s);
     for _ in 0..looks {
         history.observe(&look, policy);
@@ -51,25 +61,51 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
     let policy = policy(Strategy::Guide);
     // Used and limit in MiB, and what comes of it.
     let table = [
-        (410, 512, Action::Grow { to_bytes: 768 * MIB }),
+        (
+            410,
+            512,
+            Action::Grow {
+                to_bytes: 768 * MIB,
+            },
+        ),
         (409, 512, Action::Hold),
         (154, 512, Action::Hold),
-        (150, 512, Action::Shrink { to_bytes: 342 * MIB }),
-        (900, 1000, Action::Grow { to_bytes: 1024 * MIB }),
+        (
+            150,
+            512,
+            Action::Shrink {
+                to_bytes: 342 * MIB,
+            },
+        ),
+        (
+            900,
+            1000,
+            Action::Grow {
+                to_bytes: 1024 * MIB,
+            },
+        ),
         (1, 80, Action::Shrink { to_bytes: 64 * MIB }),
         (1, 64, Action::Hold),
     ];
     for (used, limit, action) in table {
         let mut history = History::default();
         history.observe(&seen(NOW_S, used, limit), &policy);
-        assert_eq!(decide(&history, &policy, NOW_S).action, action, "{used} of {limit}");
+        assert_eq!(
+            decide(&history, &policy, NOW_S).action,
+            action,
+            "{used} of {limit}"
+        );
         history.resized(NOW_S, 0, limit * MIB);
         for (later_s, cooled) in [(299, false), (300, true)] {
             let mut history = history.clone();
             history.observe(&seen(NOW_S + later_s, used, limit), &policy);
             let later = decide(&history, &policy, NOW_S + later_s);
             let expected = if cooled { action } else { Action::Hold };
-            assert_eq!(later.action, expected, "{used} of {limit}: {}", later.reason);
+            assert_eq!(
+                later.action, expected,
+                "{used} of {limit}: {}",
+                later.reason
+            );
         }
     }
 }
@@ -102,7 +138,10 @@ fn a_kill_is_answered_at_once_whatever_the_cooldown_and_the_clock_say() {
     let mut history = History::default();
     history.observe(&seen(NOW_S, 200, 256), &policy(Strategy::Fixed));
     history.killed(NOW_S, 256 * MIB);
-    assert_eq!(decide(&history, &policy(Strategy::Fixed), NOW_S).action, Action::Hold);
+    assert_eq!(
+        decide(&history, &policy(Strategy::Fixed), NOW_S).action,
+        Action::Hold
+    );
 }
 
 #[test]
@@ -114,7 +153,12 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
         for look in 0..400 {
             let used_bytes = (100 * MIB + look * 4 * MIB).min(limit_bytes);
             let at_s = NOW_S + 30 * look;
-            let look = Observation { at_s, used_bytes, reclaimable_bytes: None, limit_bytes };
+            let look = Observation {
+                at_s,
+                used_bytes,
+                reclaimable_bytes: None,
+                limit_bytes,
+            };
             history.observe(&look, &policy);
             if used_bytes == limit_bytes {
                 history.killed(at_s, limit_bytes);
@@ -134,22 +178,46 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
 #[test]
 fn what_could_be_freed_is_no_need_and_a_silent_service_is_believed_for_a_while() {
     let policy = policy(Strategy::Floor);
-    let full = Observation { reclaimable_bytes: Some(400 * MIB), ..seen(NOW_S, 450, 512) };
+    let full = Observation {
+        reclaimable_bytes: Some(400 * MIB),
+        ..seen(NOW_S, 450, 512)
+    };
     let mut history = History::default();
     let (limit_bytes, verdict) = settle(&mut history, &policy, full, 40);
     // Half a percent above what is used, and not further while nothing was freed.
     assert!((450 * MIB..460 * MIB).contains(&limit_bytes), "{verdict:?}");
-    assert!(verdict.reason.contains("450 MiB used less 400 MiB it could free"), "{verdict:?}");
+    assert!(
+        verdict
+            .reason
+            .contains("450 MiB used less 400 MiB it could free"),
+        "{verdict:?}"
+    );
     // Silent for less than five minutes.
-    let silent = Observation { at_s: NOW_S + 1300, reclaimable_bytes: None, limit_bytes, ..full };
+    let silent = Observation {
+        at_s: NOW_S + 1300,
+        reclaimable_bytes: None,
+        limit_bytes,
+        ..full
+    };
     history.observe(&silent, &policy);
     let verdict = decide(&history, &policy, silent.at_s);
     assert!(verdict.reason.contains("as of 130 s ago"), "{verdict:?}");
     assert_eq!(verdict.action, Action::Hold);
     // And for more: unknown is nothing.
-    history.observe(&Observation { at_s: NOW_S + 1500, ..silent }, &policy);
+    history.observe(
+        &Observation {
+            at_s: NOW_S + 1500,
+            ..silent
+        },
+        &policy,
+    );
     let verdict = decide(&history, &policy, NOW_S + 1500);
-    assert!(verdict.reason.contains("nothing known of what it could free"), "{verdict:?}");
+    assert!(
+        verdict
+            .reason
+            .contains("nothing known of what it could free"),
+        "{verdict:?}"
+    );
     assert!(matches!(verdict.action, Action::Grow { .. }));
 }
 
@@ -159,17 +227,31 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
         let policy = policy(strategy);
         let mut history = History::default();
         let (limit_bytes, _) = settle(&mut history, &policy, seen(NOW_S, 100, 512), 60);
-        let idle = |at_s| Observation { at_s, used_bytes: 10 * MIB, reclaimable_bytes: None, limit_bytes };
+        let idle = |at_s| Observation {
+            at_s,
+            used_bytes: 10 * MIB,
+            reclaimable_bytes: None,
+            limit_bytes,
+        };
         let last_s = NOW_S + 59 * 30;
         for now_s in [last_s - 1, 0, last_s + 601, u64::MAX] {
-            assert_eq!(decide(&history, &policy, now_s).action, Action::Hold, "{now_s}");
+            assert_eq!(
+                decide(&history, &policy, now_s).action,
+                Action::Hold,
+                "{now_s}"
+            );
         }
         for jump_s in [0, 1, last_s + 10 * 365 * 86_400, u64::MAX] {
             let mut jumped = history.clone();
             jumped.resized(last_s, limit_bytes, limit_bytes);
             jumped.observe(&idle(jump_s), &policy);
             let verdict = decide(&jumped, &policy, jump_s);
-            assert_eq!(verdict.action, Action::Hold, "{strategy:?} {jump_s}: {}", verdict.reason);
+            assert_eq!(
+                verdict.action,
+                Action::Hold,
+                "{strategy:?} {jump_s}: {}",
+                verdict.reason
+            );
         }
     }
 }
@@ -178,11 +260,41 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
 fn a_policy_that_makes_no_sense_decides_nothing_and_says_why() {
     let fine = policy(Strategy::Floor);
     let table = [
-        (Policy { min_bytes: 2048 * MIB, ..fine.clone() }, "minimum of 2 GiB"),
-        (Policy { caution: f64::NAN, ..fine.clone() }, "caution of NaN"),
-        (Policy { caution: -1.0, ..fine.clone() }, "caution of -1"),
-        (Policy { factor: 1.0, ..policy(Strategy::Guide) }, "factor of 1"),
-        (Policy { factor: f64::NAN, ..policy(Strategy::Guide) }, "factor of NaN"),
+        (
+            Policy {
+                min_bytes: 2048 * MIB,
+                ..fine.clone()
+            },
+            "minimum of 2 GiB",
+        ),
+        (
+            Policy {
+                caution: f64::NAN,
+                ..fine.clone()
+            },
+            "caution of NaN",
+        ),
+        (
+            Policy {
+                caution: -1.0,
+                ..fine.clone()
+            },
+            "caution of -1",
+        ),
+        (
+            Policy {
+                factor: 1.0,
+                ..policy(Strategy::Guide)
+            },
+            "factor of 1",
+        ),
+        (
+            Policy {
+                factor: f64::NAN,
+                ..policy(Strategy::Guide)
+            },
+            "factor of NaN",
+        ),
     ];
     for (policy, word) in table {
         let mut history = History::default();
@@ -191,7 +303,10 @@ fn a_policy_that_makes_no_sense_decides_nothing_and_says_why() {
         assert_eq!(verdict.action, Action::Hold);
         assert!(verdict.reason.contains(word), "{}", verdict.reason);
     }
-    assert_eq!(decide(&History::default(), &fine, NOW_S).action, Action::Hold);
+    assert_eq!(
+        decide(&History::default(), &fine, NOW_S).action,
+        Action::Hold
+    );
 }
 
 #[test]
@@ -201,24 +316,39 @@ fn a_history_is_small_and_survives_as_json() {
         let mut history = History::default();
         for look in 0..500 {
             let used_mib = 100 + look * 37 % 300;
-            let look = Observation { reclaimable_bytes: Some(MIB), ..seen(NOW_S + 30 * look, used_mib, 512) };
+            let look = Observation {
+                reclaimable_bytes: Some(MIB),
+                ..seen(NOW_S + 30 * look, used_mib, 512)
+            };
             history.observe(&look, &policy);
         }
         history.killed(NOW_S + 15_000, 512 * MIB);
-        assert!(history.memory_bytes() < 2048, "{} bytes", history.memory_bytes());
+        assert!(
+            history.memory_bytes() < 2048,
+            "{} bytes",
+            history.memory_bytes()
+        );
         let text = serde_json::to_string(&history).unwrap();
         let back: History = serde_json::from_str(&text).unwrap();
         assert_eq!(back, history);
     }
 }
 
-fn wanted(service: &str, limit_mib: u64, to_mib: u64, priority: i32, after_kill: bool) -> Wanted<'_> {
+fn wanted(
+    service: &str,
+    limit_mib: u64,
+    to_mib: u64,
+    priority: i32,
+    after_kill: bool,
+) -> Wanted<'_> {
     Wanted {
         service,
         limit_bytes: limit_mib * MIB,
         priority,
         verdict: Verdict {
-            action: Action::Grow { to_bytes: to_mib * MIB },
+            action: Action::Grow {
+                to_bytes: to_mib * MIB,
+            },
             reason: "it grows".to_owned(),
             alert: None,
             after_kill,
@@ -234,8 +364,18 @@ fn a_short_budget_serves_kills_then_priorities_and_tells_who_waits() {
         wanted("pusher", 100, 200, 0, true),
     ];
     share(&mut all, 450 * MIB);
-    assert_eq!(all[2].verdict.action, Action::Grow { to_bytes: 200 * MIB });
-    assert_eq!(all[1].verdict.action, Action::Grow { to_bytes: 150 * MIB });
+    assert_eq!(
+        all[2].verdict.action,
+        Action::Grow {
+            to_bytes: 200 * MIB
+        }
+    );
+    assert_eq!(
+        all[1].verdict.action,
+        Action::Grow {
+            to_bytes: 150 * MIB
+        }
+    );
     assert_eq!(all[1].verdict.alert, Some(Alert::HostFull));
     assert_eq!(all[0].verdict.action, Action::Hold);
     assert_eq!(all[0].verdict.alert, Some(Alert::HostFull));

@@ -5,7 +5,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use plimsoll_fleet::profile::Strategy;
-use plimsoll_fleet::simulate::{Half, SHAPES, Trace, fronts, policy, read, replay, score, synthetic};
+use plimsoll_fleet::simulate::{
+    Half, SHAPES, Trace, fronts, policy, read, replay, score, synthetic,
+};
 
 const FILE: &str = "pod_memory_utilisation.csv.gz";
 
@@ -18,7 +20,9 @@ fn real_pods() -> Option<Trace> {
         .map(PathBuf::from)
         .into_iter()
         .chain([beside, further]);
-    let file = folders.map(|folder| folder.join(FILE)).find(|file| file.exists());
+    let file = folders
+        .map(|folder| folder.join(FILE))
+        .find(|file| file.exists());
     let Some(file) = file else {
         eprintln!("SKIPPED: no {FILE}; set PLIMSOLL_TRACES to its folder");
         return None;
@@ -47,7 +51,8 @@ fn on_pods_held_back_from_tuning_the_whole_family_is_beaten() {
 #[test]
 fn one_setting_moves_along_the_front() {
     let Some(trace) = real_pods() else { return };
-    let costs = [0.1, 1.0, 5.0].map(|caution| score(&trace, Half::All, Strategy::Floor, caution, &[1.0]));
+    let costs =
+        [0.1, 1.0, 5.0].map(|caution| score(&trace, Half::All, Strategy::Floor, caution, &[1.0]));
     for pair in costs.windows(2) {
         assert!(pair[1].oom_steps < pair[0].oom_steps, "{costs:?}");
         assert!(pair[1].slack_ratio() > pair[0].slack_ratio(), "{costs:?}");
@@ -55,7 +60,9 @@ fn one_setting_moves_along_the_front() {
     let guide = score(&trace, Half::All, Strategy::Guide, 1.0, &[1.0]);
     let vpa = score(&trace, Half::All, Strategy::Vpa, 1.0, &[1.0]);
     for other in [guide, vpa] {
-        assert!(costs[1].oom_steps < other.oom_steps && costs[1].slack_ratio() < other.slack_ratio());
+        assert!(
+            costs[1].oom_steps < other.oom_steps && costs[1].slack_ratio() < other.slack_ratio()
+        );
     }
     // As the orientation has it: 7 steps at 0.80.
     assert_eq!(guide.oom_steps, 7);
@@ -70,12 +77,19 @@ fn on_synthetic_shapes_only_a_step_out_of_nothing_kills() {
             .map(|strategy| score(&trace, Half::All, strategy, 1.0, &[1.0]));
         // Six hours of nothing, then two thirds more at once: one kill per pod, answered with the next row.
         let expected = if shape == "step" { 4 } else { 0 };
-        assert_eq!((floor.oom_steps, floor.oom_kills), (expected, expected), "{shape}");
-        assert!(floor.slack_ratio() < guide.slack_ratio(), "{shape}: {floor:?} {guide:?}");
+        assert_eq!(
+            (floor.oom_steps, floor.oom_kills),
+            (expected, expected),
+            "{shape}"
+        );
+        assert!(
+            floor.slack_ratio() < guide.slack_ratio(),
+            "{shape}: {floor:?} {guide:?}"
+        );
     }
     let all = synthetic("all").unwrap();
-    let [vpa, floor] =
-        [Strategy::Vpa, Strategy::Floor].map(|strategy| score(&all, Half::All, strategy, 1.0, &[1.0]));
+    let [vpa, floor] = [Strategy::Vpa, Strategy::Floor]
+        .map(|strategy| score(&all, Half::All, strategy, 1.0, &[1.0]));
     assert!(floor.oom_steps < vpa.oom_steps && floor.slack_ratio() < vpa.slack_ratio());
 }
 
@@ -88,8 +102,14 @@ fn a_full_cache_is_no_reason_to_grow() {
     let [guide, floor] = [Strategy::Guide, Strategy::Floor]
         .map(|strategy| replay(pod, &policy(strategy, 1.0, pod.published_bytes), 1.0));
     let fixed = replay(pod, &policy(Strategy::Fixed, 1.0, pod.published_bytes), 1.0);
-    assert_eq!([guide.oom_steps, floor.oom_steps, fixed.oom_steps], [0, 0, 0]);
-    assert!(guide.slack_gib_hours > 2.0 * fixed.slack_gib_hours, "{guide:?}");
+    assert_eq!(
+        [guide.oom_steps, floor.oom_steps, fixed.oom_steps],
+        [0, 0, 0]
+    );
+    assert!(
+        guide.slack_gib_hours > 2.0 * fixed.slack_gib_hours,
+        "{guide:?}"
+    );
     assert!(floor.slack_gib_hours <= fixed.slack_gib_hours, "{floor:?}");
 
     // Blind to what could be freed it grows as well.
@@ -97,6 +117,10 @@ fn a_full_cache_is_no_reason_to_grow() {
     for sample in &mut blind.samples {
         sample.reclaimable_bytes = None;
     }
-    let blind = replay(&blind, &policy(Strategy::Floor, 1.0, pod.published_bytes), 1.0);
+    let blind = replay(
+        &blind,
+        &policy(Strategy::Floor, 1.0, pod.published_bytes),
+        1.0,
+    );
     assert!(blind.slack_gib_hours > fixed.slack_gib_hours, "{blind:?}");
 }

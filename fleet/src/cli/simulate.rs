@@ -91,12 +91,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let trace = trace(&args)?;
     let mut out = Vec::new();
     let written = table(&mut out, &trace, &args)
-        .and_then(|()| if args.front { front(&mut out, &trace) } else { Ok(()) })
+        .and_then(|()| {
+            if args.front {
+                front(&mut out, &trace)
+            } else {
+                Ok(())
+            }
+        })
         .and_then(|()| std::io::stdout().write_all(&out));
     match written {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::new(Failure::CANT_CREATE, format!("stdout: {error}"))),
+        other => {
+            other.map_err(|error| Failure::new(Failure::CANT_CREATE, format!("stdout: {error}")))
+        }
     }
 }
 
@@ -107,7 +115,11 @@ fn trace(args: &Args) -> Result<Trace, Failure> {
     synthetic(name).ok_or_else(|| {
         Failure::new(
             Failure::USAGE,
-            format!("--trace {}: no such shape; there are {} and all", args.trace, SHAPES.join(", ")),
+            format!(
+                "--trace {}: no such shape; there are {} and all",
+                args.trace,
+                SHAPES.join(", ")
+            ),
         )
     })
 }
@@ -127,12 +139,19 @@ fn table(out: &mut impl Write, trace: &Trace, args: &Args) -> std::io::Result<()
         trace.pods.len(),
         args.caution
     )?;
-    writeln!(out, "| strategy | start | OOM steps | OOM minutes | OOM kills | above at start | slack/used | slack GiB-hours | resizes |")?;
+    writeln!(
+        out,
+        "| strategy | start | OOM steps | OOM minutes | OOM kills | above at start | slack/used | slack GiB-hours | resizes |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
     for name in names {
         for start in &args.start {
             let score = score(trace, Half::All, name.strategy(), args.caution, &[*start]);
-            writeln!(out, "{}", line(name.word(), *start, &score, trace.sizes_known))?;
+            writeln!(
+                out,
+                "{}",
+                line(name.word(), *start, &score, trace.sizes_known)
+            )?;
         }
     }
     Ok(())
@@ -155,8 +174,14 @@ fn line(name: &str, start: f64, score: &Score, sizes_known: bool) -> String {
 }
 
 fn front(out: &mut impl Write, trace: &Trace) -> std::io::Result<()> {
-    writeln!(out, "\nThe least slack/used at no more than so many out-of-memory steps, all pods and starts together:\n")?;
-    writeln!(out, "| pods | starts | steps at most | best of the family (a, b, c) | floor (caution) |")?;
+    writeln!(
+        out,
+        "\nThe least slack/used at no more than so many out-of-memory steps, all pods and starts together:\n"
+    )?;
+    writeln!(
+        out,
+        "| pods | starts | steps at most | best of the family (a, b, c) | floor (caution) |"
+    )?;
     writeln!(out, "|---|---|---:|---|---|")?;
     for half in [Half::HeldBack, Half::Tuned, Half::All] {
         for starts in [&[1.0][..], &[0.5, 1.0, 2.0]] {
@@ -176,18 +201,22 @@ fn front_line(half: Half, starts: &[f64], point: &Point) -> String {
         Half::All => "all",
     };
     let starts: Vec<String> = starts.iter().map(f64::to_string).collect();
-    let family = point.family.map_or("none".to_owned(), |(family, steps, slack)| {
-        format!(
-            "{slack:.3} with {steps} (x{} + {}, {} % of {:?})",
-            family.factor,
-            family.offset,
-            family.shrink * 100.0,
-            family.shrinks
-        )
-    });
-    let ours = point.ours.map_or("none".to_owned(), |(caution, steps, slack)| {
-        format!("{slack:.3} with {steps} ({caution})")
-    });
+    let family = point
+        .family
+        .map_or("none".to_owned(), |(family, steps, slack)| {
+            format!(
+                "{slack:.3} with {steps} (x{} + {}, {} % of {:?})",
+                family.factor,
+                family.offset,
+                family.shrink * 100.0,
+                family.shrinks
+            )
+        });
+    let ours = point
+        .ours
+        .map_or("none".to_owned(), |(caution, steps, slack)| {
+            format!("{slack:.3} with {steps} ({caution})")
+        });
     format!(
         "| {half} | {} | {} | {family} | {ours} |",
         starts.join(", "),

@@ -62,13 +62,7 @@ fn recommended(history: &History, seen: &Observation) -> Wish {
 }
 
 /// Minimum, maximum, cooldown, and steps that are safe.
-fn bind(
-    wish: Wish,
-    history: &History,
-    seen: &Observation,
-    policy: &Policy,
-    now_s: u64,
-) -> Verdict {
+fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_s: u64) -> Verdict {
     let Wish {
         to_bytes,
         pressing,
@@ -95,7 +89,10 @@ fn bind(
     if pressing && limit_bytes >= policy.max_bytes {
         return Verdict {
             action: Action::Hold,
-            reason: format!("{reason}; it has its maximum of {}", human(policy.max_bytes)),
+            reason: format!(
+                "{reason}; it has its maximum of {}",
+                human(policy.max_bytes)
+            ),
             alert: Some(Alert::AtMaximum),
             after_kill: false,
         };
@@ -142,7 +139,9 @@ fn bound_by(wished_bytes: u64, bytes: u64) -> &'static str {
 fn waits_s(history: &History, policy: &Policy, now_s: u64) -> u64 {
     let changed = history.changed_at_s();
     let since_change_s = changed.map(|at_s| now_s.saturating_sub(at_s));
-    let cache = history.claim().filter(|_| policy.strategy == Strategy::Floor);
+    let cache = history
+        .claim()
+        .filter(|_| policy.strategy == Strategy::Floor);
     let watched_s = cache.map(|_| history.learned().watched_s());
     let passed_s = since_change_s.into_iter().chain(watched_s).min();
     passed_s.map_or(0, |passed_s| policy.cooldown_s.saturating_sub(passed_s))
@@ -163,13 +162,19 @@ fn nonsense(policy: &Policy) -> Option<String> {
     } = *policy;
     if min_bytes > max_bytes {
         let (min, max) = (human(min_bytes), human(max_bytes));
-        return Some(format!("its minimum of {min} is above its maximum of {max}"));
+        return Some(format!(
+            "its minimum of {min} is above its maximum of {max}"
+        ));
     }
     if policy.strategy == Strategy::Guide && !(factor > 1.0 && factor.is_finite()) {
-        return Some(format!("a factor of {factor} changes nothing: it has to be above 1"));
+        return Some(format!(
+            "a factor of {factor} changes nothing: it has to be above 1"
+        ));
     }
     if policy.strategy == Strategy::Floor && !(caution > 0.0 && caution.is_finite()) {
-        return Some(format!("a caution of {caution} makes no sense: it has to be above 0"));
+        return Some(format!(
+            "a caution of {caution} makes no sense: it has to be above 0"
+        ));
     }
     None
 }

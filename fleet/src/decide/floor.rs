@@ -27,7 +27,10 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
         MarginFor::Proportion => "for it is small and jumps",
     };
     let floor = match history.claim() {
-        None => format!("{} used, nothing known of what it could free", human(seen.used_bytes)),
+        None => format!(
+            "{} used, nothing known of what it could free",
+            human(seen.used_bytes)
+        ),
         Some(claim) => {
             let claimed = human(claim.bytes.min(seen.used_bytes));
             let age_s = seen.at_s.saturating_sub(claim.at_s);
@@ -35,7 +38,11 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
                 0 => String::new(),
                 _ => format!(" as of {age_s} s ago"),
             };
-            format!("floor {}, {} used less {claimed} it could free{age}", human(floor_bytes), human(seen.used_bytes))
+            format!(
+                "floor {}, {} used less {claimed} it could free{age}",
+                human(floor_bytes),
+                human(seen.used_bytes)
+            )
         }
     };
     Wish {

@@ -69,9 +69,8 @@ impl Histogram {
 
     /// Samples weigh twice as much for each half-life that they came later.
     fn weight(&mut self, at_s: u64) -> f32 {
-        let halvings = |from_s: u64, half_life_s: u64| {
-            (at_s as f64 - from_s as f64) / half_life_s as f64
-        };
+        let halvings =
+            |from_s: u64, half_life_s: u64| (at_s as f64 - from_s as f64) / half_life_s as f64;
         if self.since_s == 0 {
             self.since_s = at_s;
         }
@@ -111,7 +110,15 @@ mod tests {
 
     #[test]
     fn each_size_is_in_the_bucket_that_ends_above_it() {
-        for bytes in [0, 1, 9_999_999, 10_000_001, 1 << 28, 1 << 33, 400_000_000_000] {
+        for bytes in [
+            0,
+            1,
+            9_999_999,
+            10_000_001,
+            1 << 28,
+            1 << 33,
+            400_000_000_000,
+        ] {
             let bucket = bucket(bytes);
             assert!(end_bytes(bucket) >= bytes, "{bytes}");
             let begins = bucket.checked_sub(1).map_or(0, end_bytes);

@@ -77,7 +77,10 @@ impl History {
             let at_s = seen.at_s;
             self.claim = Some(Claim { at_s, bytes });
         }
-        if self.claim.is_some_and(|claim| seen.at_s - claim.at_s > CLAIM_S) {
+        if self
+            .claim
+            .is_some_and(|claim| seen.at_s - claim.at_s > CLAIM_S)
+        {
             self.claim = None;
         }
         match (knew, self.claim.is_some()) {
@@ -121,7 +124,10 @@ impl History {
         if let Some(seen) = &mut self.seen {
             seen.limit_bytes = to_bytes;
         }
-        if self.kill.is_some_and(|kill| to_bytes > kill.limit_bytes.max(from_bytes)) {
+        if self
+            .kill
+            .is_some_and(|kill| to_bytes > kill.limit_bytes.max(from_bytes))
+        {
             self.kill = None;
         }
     }

@@ -98,9 +98,11 @@ impl Learned {
         let peak_bytes = self.peak_bytes;
         let floor_bytes = self.floor_bytes.unwrap_or(peak_bytes);
         let unwatched = (-(self.watched_s as f64) / SURPRISE_HALF_LIFE_S).exp2();
-        let newcomer_bytes = NEWCOMER_PART * policy.max_bytes as f64 * caution.powf(0.1) * unwatched;
+        let newcomer_bytes =
+            NEWCOMER_PART * policy.max_bytes as f64 * caution.powf(0.1) * unwatched;
         let squared = PROPORTION * caution * self.rise_ratio * self.rise_ratio;
-        let at_most_bytes = PROPORTION_AT_MOST * peak_bytes.min(JUMP_PART * policy.max_bytes as f64);
+        let at_most_bytes =
+            PROPORTION_AT_MOST * peak_bytes.min(JUMP_PART * policy.max_bytes as f64);
         let proportion_bytes = (peak_bytes * squared).min(at_most_bytes * caution.sqrt());
         let rise_bytes = floor_bytes + RISES * caution.powf(0.2) * self.rise_bytes - peak_bytes;
         let margins = [

@@ -7,7 +7,8 @@ use crate::simulate::{Pod, Trace};
 
 /// The settings of ours that are tried: one number, from bold to timid.
 pub const CAUTIONS: [f64; 18] = [
-    0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.25, 4.0, 5.0,
+    0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.25, 4.0,
+    5.0,
 ];
 
 /// By the pods' order, so that nobody chooses.
@@ -21,7 +22,7 @@ pub enum Half {
 }
 
 impl Half {
-    fn of<'a>(self, pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+    fn of(self, pods: &[Pod]) -> impl Iterator<Item = &Pod> {
         pods.iter().enumerate().filter_map(move |(number, pod)| {
             let taken = match self {
                 Half::Tuned => number % 2 == 0,
@@ -60,7 +61,12 @@ pub fn fronts(trace: &Trace, half: Half, starts: &[f64], at_most: &[u64], fine: 
         .collect();
     let ours: Vec<(f64, Score)> = CAUTIONS
         .into_iter()
-        .map(|caution| (caution, score(trace, half, Strategy::Floor, caution, starts)))
+        .map(|caution| {
+            (
+                caution,
+                score(trace, half, Strategy::Floor, caution, starts),
+            )
+        })
         .collect();
     let points = at_most.iter().map(|at_most| {
         let family = family
@@ -124,13 +130,15 @@ fn sum(family: &Family, pods: &[Vec<f64>], starts: &[f64], most: u64) -> Option<
 }
 
 fn grid(fine: bool) -> impl Iterator<Item = Family> {
-    let hundredths = |numbers: Vec<u32>| numbers.into_iter().map(|number| f64::from(number) / 100.0);
+    let hundredths =
+        |numbers: Vec<u32>| numbers.into_iter().map(|number| f64::from(number) / 100.0);
     let (factors, offsets, shrinks): (Vec<f64>, Vec<f64>, Vec<f64>) = if fine {
         (
             hundredths((100..=130).collect()).collect(),
             hundredths((0..=25).collect()).collect(),
             vec![
-                0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0,
+                0.0, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2,
+                0.5, 1.0,
             ],
         )
     } else {

@@ -28,10 +28,14 @@ pub fn read(path: &Path, assumed_bytes: Option<u64>) -> Result<Trace, Failure> {
             ErrorKind::PermissionDenied => Failure::NO_PERMISSION,
             _ => Failure::NO_INPUT,
         };
-        Failure::new(code, format!("{shown}: {error}; --trace takes a CSV file, or synthetic:NAME"))
+        Failure::new(
+            code,
+            format!("{shown}: {error}; --trace takes a CSV file, or synthetic:NAME"),
+        )
     })?;
     let mut reader = BufReader::new(file);
-    let unreadable = |error: std::io::Error| Failure::new(Failure::NO_INPUT, format!("{shown}: {error}"));
+    let unreadable =
+        |error: std::io::Error| Failure::new(Failure::NO_INPUT, format!("{shown}: {error}"));
     let zipped = reader.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
     let source: Box<dyn Read> = match zipped {
         true => Box::new(GzDecoder::new(reader)),
@@ -45,11 +49,19 @@ fn parse(source: impl Read, name: &str, assumed_bytes: Option<u64>) -> Result<Tr
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(source);
-    let headers = reader.headers().map_err(|error| broken(name, error))?.clone();
+    let headers = reader
+        .headers()
+        .map_err(|error| broken(name, error))?
+        .clone();
     if headers.get(0) != Some("second") || headers.len() < 2 {
         return Err(data(format!(
             "{name}:1:1: no trace: it begins with {:?}, and should with the columns \"second\" and one per pod",
-            headers.get(0).unwrap_or_default().chars().take(20).collect::<String>()
+            headers
+                .get(0)
+                .unwrap_or_default()
+                .chars()
+                .take(20)
+                .collect::<String>()
         )));
     }
     let recorded = headers.iter().eq(RECORDED);
@@ -62,13 +74,17 @@ fn parse(source: impl Read, name: &str, assumed_bytes: Option<u64>) -> Result<Tr
         table.take(&record.map_err(|error| broken(name, error))?, recorded)?;
     }
     if table.rows.is_empty() {
-        return Err(data(format!("{name}:2:1: no rows: there is nothing to replay")));
+        return Err(data(format!(
+            "{name}:2:1: no rows: there is nothing to replay"
+        )));
     }
     let published_bytes = assumed_bytes.unwrap_or(Trace::ASSUMED_BYTES);
     let pods = if recorded {
         vec![table.service()]
     } else {
-        (1..headers.len()).map(|column| table.pod(column, published_bytes)).collect()
+        (1..headers.len())
+            .map(|column| table.pod(column, published_bytes))
+            .collect()
     };
     Ok(Trace {
         name: name.to_owned(),
@@ -115,7 +131,11 @@ impl Table<'_> {
             numbers.push(number);
         }
         let second = numbers[0].unwrap_or_default() as u64;
-        if self.rows.last().is_some_and(|(before, _)| second <= *before) {
+        if self
+            .rows
+            .last()
+            .is_some_and(|(before, _)| second <= *before)
+        {
             return Err(data(format!(
                 "{}:{line}:1: second {second} is not after the one before it",
                 self.name
@@ -134,7 +154,8 @@ impl Table<'_> {
     fn pod(&self, column: usize, published_bytes: u64) -> Pod {
         let samples = self.rows.iter().map(|(second, numbers)| Sample {
             second: *second,
-            used_bytes: (numbers[column].unwrap_or_default() * published_bytes as f64).round() as u64,
+            used_bytes: (numbers[column].unwrap_or_default() * published_bytes as f64).round()
+                as u64,
             reclaimable_bytes: None,
         });
         Pod {
@@ -213,8 +234,14 @@ mod tests {
             ("hello\n", "t.csv:1:1: no trace: it begins with \"hello\""),
             ("second\n1\n", "t.csv:1:1: no trace"),
             ("second,a\n", "t.csv:2:1: no rows"),
-            ("second,a,b\n0,1,1\n1,1\n", "t.csv:3:3: 2 columns, and the first line has 3"),
-            ("second,a\n0,1\n1,1,1\n", "t.csv:3:3: 3 columns, and the first line has 2"),
+            (
+                "second,a,b\n0,1,1\n1,1\n",
+                "t.csv:3:3: 2 columns, and the first line has 3",
+            ),
+            (
+                "second,a\n0,1\n1,1,1\n",
+                "t.csv:3:3: 3 columns, and the first line has 2",
+            ),
             ("second,a\n0,NaN\n", "t.csv:2:2: \"NaN\" in \"a\""),
             ("second,a\n0,0.1\n57,-0.1\n", "t.csv:3:2: \"-0.1\" in \"a\""),
             ("second,a\n0,inf\n", "t.csv:2:2: \"inf\""),
