@@ -12,8 +12,9 @@ const STEP_BYTES: u64 = 1 << 20;
 const WORTH_SHRINKING: f64 = 0.98;
 /// No step takes more than half of the limit away.
 const SHRINK_AT_MOST: f64 = 0.5;
-/// What stays above the used bytes when a limit shrinks: 2 %, and at least 1 MiB.
-const MARGIN: f64 = 1.02;
+/// What stays above the bytes that were used of late when a limit shrinks: half a percent, and at least 1 MiB.
+const MARGIN: f64 = 0.005;
+const LEAST_MARGIN_BYTES: u64 = 1 << 20;
 
 /// What shall be done with the limit of one service, and why.
 ///
@@ -96,8 +97,12 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
             after_kill: false,
         };
     }
-    let kept_bytes = (seen.used_bytes as f64 * MARGIN) as u64;
-    let safe_bytes = whole(kept_bytes.max(seen.used_bytes.saturating_add(STEP_BYTES)));
+    let kept_bytes = match policy.strategy {
+        Strategy::Floor => history.used_peak_bytes().max(seen.used_bytes),
+        _ => seen.used_bytes,
+    };
+    let margin_bytes = ((kept_bytes as f64 * MARGIN) as u64).max(LEAST_MARGIN_BYTES);
+    let safe_bytes = whole(kept_bytes.saturating_add(margin_bytes));
     let step_bytes = (limit_bytes as f64 * SHRINK_AT_MOST) as u64;
     let shrunk_bytes = bounded_bytes.max(safe_bytes).max(whole(step_bytes));
     if shrunk_bytes as f64 > limit_bytes as f64 * WORTH_SHRINKING {
@@ -130,11 +135,15 @@ fn bound_by(wished_bytes: u64, bytes: u64) -> &'static str {
     }
 }
 
-/// What is left of the cooldown.
+/// What is left of the cooldown. Whoever has a cache is watched for as long first: how much it takes is not known after one look.
 fn waits_s(history: &History, policy: &Policy, now_s: u64) -> u64 {
-    let passed_s = history
-        .changed_at_s()
-        .map(|at_s| now_s.saturating_sub(at_s));
+    let changed = history.changed_at_s();
+    let since_change_s = changed.map(|at_s| now_s.saturating_sub(at_s));
+    let cache = history
+        .claim()
+        .filter(|_| policy.strategy == Strategy::Floor);
+    let watched_s = cache.map(|_| history.learned().watched_s());
+    let passed_s = since_change_s.into_iter().chain(watched_s).min();
     passed_s.map_or(0, |passed_s| policy.cooldown_s.saturating_sub(passed_s))
 }
 

@@ -11,6 +11,8 @@ use crate::profile::{Policy, Strategy};
 pub const GAP_S: u64 = 600;
 /// So long what the service last said it could free is believed when it is silent.
 const CLAIM_S: u64 = 300;
+/// What was used counts half after an hour.
+const USED_HALF_LIFE_S: f64 = 3600.0;
 /// So long a kill is remembered that could not be answered.
 const KILL_S: u64 = 3600;
 
@@ -46,6 +48,8 @@ pub struct History {
     /// Of the limit; moved when the clock jumps.
     changed_at_s: Option<u64>,
     learned: Learned,
+    /// The highest use of late: what a cache took it may take again, until it has learned of a smaller limit.
+    used_peak_bytes: f64,
     /// Only with [`Strategy::Vpa`].
     peaks: Option<Box<Peaks>>,
 }
@@ -68,6 +72,7 @@ impl History {
     /// Takes in what was seen. The clock may have jumped either way since the last time.
     pub fn observe(&mut self, seen: &Observation, policy: &Policy) {
         let passed_s = self.pass(seen.at_s);
+        let knew = self.claim.is_some();
         if let Some(bytes) = seen.reclaimable_bytes {
             let at_s = seen.at_s;
             self.claim = Some(Claim { at_s, bytes });
@@ -78,12 +83,20 @@ impl History {
         {
             self.claim = None;
         }
+        match (knew, self.claim.is_some()) {
+            // What was learned so far was use and no floor.
+            (false, true) => self.learned.forget(),
+            (true, false) => self.learned.interrupt(),
+            _ => {}
+        }
         // A higher limit in force is the answer.
         if self.kill.is_some_and(|kill| {
             seen.limit_bytes > kill.limit_bytes || seen.at_s - kill.at_s > KILL_S
         }) {
             self.kill = None;
         }
+        let faded = (-(passed_s as f64) / USED_HALF_LIFE_S).exp2();
+        self.used_peak_bytes = (self.used_peak_bytes * faded).max(seen.used_bytes as f64);
         self.seen = Some(*seen);
         self.learned.observe(self.floor_bytes(seen), passed_s);
         if policy.strategy == Strategy::Vpa {
@@ -131,6 +144,10 @@ impl History {
 
     pub(crate) fn claim(&self) -> Option<Claim> {
         self.claim
+    }
+
+    pub(crate) fn used_peak_bytes(&self) -> u64 {
+        self.used_peak_bytes as u64
     }
 
     pub(crate) fn kill(&self) -> Option<Kill> {

@@ -4,21 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::Policy;
 
-/// A peak counts half after three days.
-const PEAK_HALF_LIFE_S: f64 = 3.0 * 86_400.0;
-/// A rise counts half after 16 hours.
-const RISE_HALF_LIFE_S: f64 = 16.0 * 3600.0;
-/// What was watched for an hour is half as likely to surprise.
+/// A peak counts half after a week.
+const PEAK_HALF_LIFE_S: f64 = 7.0 * 86_400.0;
+/// A rise counts half after two days, and its proportion after six.
+const RISE_HALF_LIFE_S: f64 = 2.0 * 86_400.0;
+const RATIO_HALF_LIFE_S: f64 = 6.0 * 86_400.0;
+/// What was watched for 47 minutes is half as likely to surprise.
 const SURPRISE_HALF_LIFE_S: f64 = 2850.0;
 /// Of the peak, whatever it did.
 const LEAST: f64 = 0.008;
 /// Of the maximum, for one that is not known at all.
-const NEWCOMER_PART: f64 = 0.125;
+const NEWCOMER_PART: f64 = 0.155;
 /// More of what was the largest rise: the next one may be larger.
-const RISES: f64 = 1.38;
+const RISES: f64 = 1.8;
 /// Of the peak, times the square of the largest rise in proportion: what is small and jumps by half of itself may well triple.
-const PROPORTION: f64 = 1.33;
-const PROPORTION_AT_MOST: f64 = 0.7;
+const PROPORTION: f64 = 2.66;
+const PROPORTION_AT_MOST: f64 = 1.0;
+/// Of the maximum: what is large does not double.
+const JUMP_PART: f64 = 0.05;
 /// Below this a rise is not set into proportion: from nearly nothing everything is a large multiple.
 const SMALL_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
 
@@ -57,6 +60,7 @@ impl Learned {
         let faded = |half_life_s: f64| (-(passed_s as f64) / half_life_s).exp2();
         self.watched_s = self.watched_s.saturating_add(passed_s);
         self.rise_bytes *= faded(RISE_HALF_LIFE_S);
+        self.rise_ratio *= faded(RATIO_HALF_LIFE_S);
         let peak_bytes = self.peak_bytes * faded(PEAK_HALF_LIFE_S);
         // What rose while nobody looked, or in a process that is new, says nothing about how fast it rises.
         if let Some(before_bytes) = self.floor_bytes.filter(|_| passed_s > 0) {
@@ -75,6 +79,19 @@ impl Learned {
         self.floor_bytes = None;
     }
 
+    /// What comes next can't be compared with what was before.
+    pub fn interrupt(&mut self) {
+        self.floor_bytes = None;
+    }
+
+    /// Keeps nothing but for how long it has been watched.
+    pub fn forget(&mut self) {
+        *self = Learned {
+            watched_s: self.watched_s,
+            ..Learned::default()
+        };
+    }
+
     /// What the limit should be: the peak, or what is there now and one rise more, and a margin.
     pub fn need(&self, policy: &Policy) -> Need {
         let caution = policy.caution;
@@ -84,7 +101,9 @@ impl Learned {
         let newcomer_bytes =
             NEWCOMER_PART * policy.max_bytes as f64 * caution.powf(0.1) * unwatched;
         let squared = PROPORTION * caution * self.rise_ratio * self.rise_ratio;
-        let proportion_bytes = peak_bytes * squared.min(PROPORTION_AT_MOST * caution.sqrt());
+        let at_most_bytes =
+            PROPORTION_AT_MOST * peak_bytes.min(JUMP_PART * policy.max_bytes as f64);
+        let proportion_bytes = (peak_bytes * squared).min(at_most_bytes * caution.sqrt());
         let rise_bytes = floor_bytes + RISES * caution.powf(0.2) * self.rise_bytes - peak_bytes;
         let margins = [
             (LEAST * peak_bytes, MarginFor::Least),
@@ -99,6 +118,10 @@ impl Learned {
             margin_bytes,
             margin_for,
         }
+    }
+
+    pub fn watched_s(&self) -> u64 {
+        self.watched_s
     }
 
     pub fn rise_bytes(&self) -> f64 {

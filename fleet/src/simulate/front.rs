@@ -7,7 +7,8 @@ use crate::simulate::{Pod, Trace};
 
 /// The settings of ours that are tried: one number, from bold to timid.
 pub const CAUTIONS: [f64; 18] = [
-    0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
+    0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.25, 4.0,
+    5.0,
 ];
 
 /// By the pods' order, so that nobody chooses.
@@ -21,7 +22,7 @@ pub enum Half {
 }
 
 impl Half {
-    fn of<'a>(self, pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+    fn of(self, pods: &[Pod]) -> impl Iterator<Item = &Pod> {
         pods.iter().enumerate().filter_map(move |(number, pod)| {
             let taken = match self {
                 Half::Tuned => number % 2 == 0,

@@ -50,7 +50,7 @@ fn pod(shape: &str, number: u64) -> Pod {
             "spikes" if row % 90 < 3 => level * 0.85,
             "spikes" => level * 0.6,
             // Up within some minutes, and again after each of three restarts.
-            "restart" => level * ((row % 480) as f64 / 12.0).min(1.0).max(0.2),
+            "restart" => level * ((row % 480) as f64 / 12.0).clamp(0.2, 1.0),
             _ => {
                 jump = 0.8 * jump + 0.06 * (noise.next() - 0.5);
                 level * (0.85 + jump)
