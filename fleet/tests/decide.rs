@@ -1,0 +1,451 @@
+//! What holds for every strategy, whatever is seen and whatever the clock does.
+
+use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, Wanted, decide, share};
+use plimsoll_fleet::profile::{Policy, Strategy};
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+const MIB: u64 = 1 << 20;
+const NOW_S: u64 = 1_700_000_000;
+const STRATEGIES: [Strategy; 4] = [
+    Strategy::Fixed,
+    Strategy::Guide,
+    Strategy::Vpa,
+    Strategy::Floor,
+];
+
+fn policy(strategy: Strategy) -> Policy {
+    Policy {
+        strategy,
+        min_bytes: 64 * MIB,
+        max_bytes: 1024 * MIB,
+        up_percent: 80.0,
+        down_percent: 30.0,
+        factor: 1.5,
+        cooldown_s: 300,
+        priority: 0,
+        caution: 1.0,
+    }
+}
+
+fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
+    Observation {
+        at_s,
+        used_bytes: used_mib * MIB,
+        reclaimable_bytes: None,
+        limit_bytes: limit_mib * MIB,
+    }
+}
+
+/// Looks every half minute, and does what is decided.
+fn settle(
+    history: &mut History,
+    policy: &Policy,
+    mut look: Observation,
+    looks: u64,
+) -> (u64, Verdict) {
+    let mut verdict = decide(history, policy, look.at_s);
+    for _ in 0..looks {
+        history.observe(&look, policy);
+        verdict = decide(history, policy, look.at_s);
+        if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
+            history.resized(look.at_s, look.limit_bytes, to_bytes);
+            look.limit_bytes = to_bytes;
+        }
+        look.at_s += 30;
+    }
+    (look.limit_bytes, verdict)
+}
+
+#[test]
+fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
+    let policy = policy(Strategy::Guide);
+    // Used and limit in MiB, and what comes of it.
+    let table = [
+        (
+            410,
+            512,
+            Action::Grow {
+                to_bytes: 768 * MIB,
+            },
+        ),
+        (409, 512, Action::Hold),
+        (154, 512, Action::Hold),
+        (
+            150,
+            512,
+            Action::Shrink {
+                to_bytes: 342 * MIB,
+            },
+        ),
+        (
+            900,
+            1000,
+            Action::Grow {
+                to_bytes: 1024 * MIB,
+            },
+        ),
+        (1, 80, Action::Shrink { to_bytes: 64 * MIB }),
+        (1, 64, Action::Hold),
+    ];
+    for (used, limit, action) in table {
+        let mut history = History::default();
+        history.observe(&seen(NOW_S, used, limit), &policy);
+        assert_eq!(
+            decide(&history, &policy, NOW_S).action,
+            action,
+            "{used} of {limit}"
+        );
+        history.resized(NOW_S, 0, limit * MIB);
+        for (later_s, cooled) in [(299, false), (300, true)] {
+            let mut history = history.clone();
+            history.observe(&seen(NOW_S + later_s, used, limit), &policy);
+            let later = decide(&history, &policy, NOW_S + later_s);
+            let expected = if cooled { action } else { Action::Hold };
+            assert_eq!(
+                later.action, expected,
+                "{used} of {limit}: {}",
+                later.reason
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kill_is_answered_at_once_whatever_the_cooldown_and_the_clock_say() {
+    let table = [
+        (Strategy::Guide, 256, 384),
+        (Strategy::Floor, 256, 356),
+        (Strategy::Vpa, 256, 410),
+    ];
+    for (strategy, limit, at_least) in table {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        history.observe(&seen(NOW_S, 200, limit), &policy);
+        history.resized(NOW_S, 128 * MIB, limit * MIB);
+        history.killed(NOW_S + 1, limit * MIB);
+        for now_s in [NOW_S + 1, NOW_S + 90_000, 5] {
+            let verdict = decide(&history, &policy, now_s);
+            assert!(verdict.after_kill);
+            let Action::Grow { to_bytes } = verdict.action else {
+                panic!("{strategy:?}: {verdict:?}");
+            };
+            assert!(to_bytes >= at_least * MIB, "{strategy:?}: {verdict:?}");
+        }
+        // The answer is in force: it was one kill and is no reason for more.
+        history.resized(NOW_S + 2, limit * MIB, at_least * MIB);
+        assert!(!decide(&history, &policy, NOW_S + 2).after_kill);
+    }
+    let mut history = History::default();
+    history.observe(&seen(NOW_S, 200, 256), &policy(Strategy::Fixed));
+    history.killed(NOW_S, 256 * MIB);
+    assert_eq!(
+        decide(&history, &policy(Strategy::Fixed), NOW_S).action,
+        Action::Hold
+    );
+}
+
+#[test]
+fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
+    for strategy in [Strategy::Guide, Strategy::Floor] {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        let mut limit_bytes = 256 * MIB;
+        for look in 0..400 {
+            let used_bytes = (100 * MIB + look * 4 * MIB).min(limit_bytes);
+            let at_s = NOW_S + 30 * look;
+            let look = Observation {
+                at_s,
+                used_bytes,
+                reclaimable_bytes: None,
+                limit_bytes,
+            };
+            history.observe(&look, &policy);
+            if used_bytes == limit_bytes {
+                history.killed(at_s, limit_bytes);
+            }
+            if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
+                history.resized(at_s, limit_bytes, to_bytes);
+                limit_bytes = to_bytes;
+            }
+        }
+        assert_eq!(limit_bytes, policy.max_bytes, "{strategy:?}");
+        let verdict = decide(&history, &policy, NOW_S + 30 * 399);
+        assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{verdict:?}");
+        assert!(verdict.reason.contains("1 GiB"), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn what_could_be_freed_is_no_need_and_a_silent_service_is_believed_for_a_while() {
+    let policy = policy(Strategy::Floor);
+    let full = Observation {
+        reclaimable_bytes: Some(400 * MIB),
+        ..seen(NOW_S, 450, 512)
+    };
+    let mut history = History::default();
+    let (limit_bytes, verdict) = settle(&mut history, &policy, full, 40);
+    // Half a percent above what is used, and not further while nothing was freed.
+    assert!((450 * MIB..460 * MIB).contains(&limit_bytes), "{verdict:?}");
+    assert!(
+        verdict
+            .reason
+            .contains("450 MiB used less 400 MiB it could free"),
+        "{verdict:?}"
+    );
+    // Silent for less than five minutes.
+    let silent = Observation {
+        at_s: NOW_S + 1300,
+        reclaimable_bytes: None,
+        limit_bytes,
+        ..full
+    };
+    history.observe(&silent, &policy);
+    let verdict = decide(&history, &policy, silent.at_s);
+    assert!(verdict.reason.contains("as of 130 s ago"), "{verdict:?}");
+    assert_eq!(verdict.action, Action::Hold);
+    // And for more: unknown is nothing.
+    history.observe(
+        &Observation {
+            at_s: NOW_S + 1500,
+            ..silent
+        },
+        &policy,
+    );
+    let verdict = decide(&history, &policy, NOW_S + 1500);
+    assert!(
+        verdict
+            .reason
+            .contains("nothing known of what it could free"),
+        "{verdict:?}"
+    );
+    assert!(matches!(verdict.action, Action::Grow { .. }));
+}
+
+#[test]
+fn nothing_is_decided_on_a_clock_that_jumped() {
+    for strategy in [Strategy::Guide, Strategy::Floor, Strategy::Vpa] {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        let (limit_bytes, _) = settle(&mut history, &policy, seen(NOW_S, 100, 512), 60);
+        let idle = |at_s| Observation {
+            at_s,
+            used_bytes: 10 * MIB,
+            reclaimable_bytes: None,
+            limit_bytes,
+        };
+        let last_s = NOW_S + 59 * 30;
+        for now_s in [last_s - 1, 0, last_s + 601, u64::MAX] {
+            assert_eq!(
+                decide(&history, &policy, now_s).action,
+                Action::Hold,
+                "{now_s}"
+            );
+        }
+        for jump_s in [0, 1, last_s + 10 * 365 * 86_400, u64::MAX] {
+            let mut jumped = history.clone();
+            jumped.resized(last_s, limit_bytes, limit_bytes);
+            jumped.observe(&idle(jump_s), &policy);
+            let verdict = decide(&jumped, &policy, jump_s);
+            assert_eq!(
+                verdict.action,
+                Action::Hold,
+                "{strategy:?} {jump_s}: {}",
+                verdict.reason
+            );
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_decides_nothing_and_says_why() {
+    let fine = policy(Strategy::Floor);
+    let table = [
+        (
+            Policy {
+                min_bytes: 2048 * MIB,
+                ..fine.clone()
+            },
+            "minimum of 2 GiB",
+        ),
+        (
+            Policy {
+                caution: f64::NAN,
+                ..fine.clone()
+            },
+            "caution of NaN",
+        ),
+        (
+            Policy {
+                caution: -1.0,
+                ..fine.clone()
+            },
+            "caution of -1",
+        ),
+        (
+            Policy {
+                factor: 1.0,
+                ..policy(Strategy::Guide)
+            },
+            "factor of 1",
+        ),
+        (
+            Policy {
+                factor: f64::NAN,
+                ..policy(Strategy::Guide)
+            },
+            "factor of NaN",
+        ),
+    ];
+    for (policy, word) in table {
+        let mut history = History::default();
+        history.observe(&seen(NOW_S, 500, 512), &policy);
+        let verdict = decide(&history, &policy, NOW_S);
+        assert_eq!(verdict.action, Action::Hold);
+        assert!(verdict.reason.contains(word), "{}", verdict.reason);
+    }
+    assert_eq!(
+        decide(&History::default(), &fine, NOW_S).action,
+        Action::Hold
+    );
+}
+
+#[test]
+fn a_history_is_small_and_survives_as_json() {
+    for strategy in [Strategy::Floor, Strategy::Vpa] {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        for look in 0..500 {
+            let used_mib = 100 + look * 37 % 300;
+            let look = Observation {
+                reclaimable_bytes: Some(MIB),
+                ..seen(NOW_S + 30 * look, used_mib, 512)
+            };
+            history.observe(&look, &policy);
+        }
+        history.killed(NOW_S + 15_000, 512 * MIB);
+        assert!(
+            history.memory_bytes() < 2048,
+            "{} bytes",
+            history.memory_bytes()
+        );
+        let text = serde_json::to_string(&history).unwrap();
+        let back: History = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, history);
+    }
+}
+
+fn wanted(
+    service: &str,
+    limit_mib: u64,
+    to_mib: u64,
+    priority: i32,
+    after_kill: bool,
+) -> Wanted<'_> {
+    Wanted {
+        service,
+        limit_bytes: limit_mib * MIB,
+        priority,
+        verdict: Verdict {
+            action: Action::Grow {
+                to_bytes: to_mib * MIB,
+            },
+            reason: "it grows".to_owned(),
+            alert: None,
+            after_kill,
+        },
+    }
+}
+
+#[test]
+fn a_short_budget_serves_kills_then_priorities_and_tells_who_waits() {
+    let mut all = [
+        wanted("news", 100, 200, 1, false),
+        wanted("fusion", 100, 200, 9, false),
+        wanted("pusher", 100, 200, 0, true),
+    ];
+    share(&mut all, 450 * MIB);
+    assert_eq!(
+        all[2].verdict.action,
+        Action::Grow {
+            to_bytes: 200 * MIB
+        }
+    );
+    assert_eq!(
+        all[1].verdict.action,
+        Action::Grow {
+            to_bytes: 150 * MIB
+        }
+    );
+    assert_eq!(all[1].verdict.alert, Some(Alert::HostFull));
+    assert_eq!(all[0].verdict.action, Action::Hold);
+    assert_eq!(all[0].verdict.alert, Some(Alert::HostFull));
+    assert_eq!(
+        all[0].verdict.reason,
+        "it grows; but the host has 0 B left of 450 MiB: news waits"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_seen_nothing_panics_and_limits_stay_where_they_may_be(
+        strategy in prop::sample::select(STRATEGIES.to_vec()),
+        looks in prop::collection::vec((any::<u64>(), 0u64..4000, any::<Option<u32>>(), 0u8..10), 1..60),
+        steady in any::<bool>(),
+    ) {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        let mut limit_bytes = 512 * MIB;
+        let mut at_s = NOW_S;
+        for (jump_s, used_mib, reclaimable, what) in looks {
+            at_s = if steady { at_s + 30 } else { jump_s };
+            let used_bytes = used_mib * MIB;
+            let reclaimable_bytes = reclaimable.map(u64::from);
+            history.observe(&Observation { at_s, used_bytes, reclaimable_bytes, limit_bytes }, &policy);
+            if what == 0 {
+                history.killed(at_s, limit_bytes);
+            }
+            let verdict = decide(&history, &policy, at_s);
+            match verdict.action {
+                Action::Hold => {}
+                Action::Grow { to_bytes } => {
+                    prop_assert!(to_bytes > limit_bytes && to_bytes <= policy.max_bytes);
+                    limit_bytes = to_bytes;
+                    history.resized(at_s, limit_bytes, to_bytes);
+                }
+                Action::Shrink { to_bytes } => {
+                    prop_assert!(to_bytes < limit_bytes && to_bytes >= policy.min_bytes);
+                    prop_assert!(to_bytes > used_bytes, "{to_bytes} with {used_bytes} used");
+                    limit_bytes = to_bytes;
+                    history.resized(at_s, limit_bytes, to_bytes);
+                }
+            }
+            prop_assert!(!verdict.reason.is_empty());
+        }
+        prop_assert!(serde_json::to_string(&history).is_ok());
+    }
+
+    #[test]
+    fn no_choice_of_verdicts_exceeds_the_budget(
+        asked in prop::collection::vec((0u64..2000, 0u64..2000, -3i32..3, any::<bool>()), 1..30),
+        budget_mib in 0u64..40_000,
+    ) {
+        let mut all: Vec<Wanted<'_>> = asked
+            .iter()
+            .map(|(limit, more, priority, kill)| wanted("service", *limit, limit + more, *priority, *kill))
+            .collect();
+        share(&mut all, budget_mib * MIB);
+        let before: u64 = all.iter().map(|one| one.limit_bytes).sum();
+        let after: u64 = all
+            .iter()
+            .map(|one| match one.verdict.action {
+                Action::Grow { to_bytes } => to_bytes,
+                _ => one.limit_bytes,
+            })
+            .sum();
+        prop_assert!(after <= before.max(budget_mib * MIB));
+        for (one, (limit, more, ..)) in all.iter().zip(&asked) {
+            let whole = one.verdict.action == Action::Grow { to_bytes: (limit + more) * MIB };
+            prop_assert_eq!(one.verdict.alert == Some(Alert::HostFull), !whole);
+        }
+    }
+}
