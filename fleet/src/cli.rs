@@ -8,10 +8,13 @@ mod redis;
 mod resize;
 mod scale;
 mod simulate;
+mod terminal;
 mod top;
 mod up;
 
 use clap::{Parser, Subcommand};
+
+use terminal::{block_on, columns, print};
 
 use crate::failure::Failure;
 

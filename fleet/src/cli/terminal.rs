@@ -1,0 +1,41 @@
+//! What verbs share: output that survives a closed pipe, the terminal's width, a runtime.
+
+use std::future::Future;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use crate::failure::Failure;
+
+/// Prints all of it. A reader who has seen enough (`| head`) is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let message = format!("standard output can't be written: {error}");
+            Err(Failure::new(Failure::CANT_CREATE, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The terminal's width; `None`: standard output is no terminal.
+pub fn columns() -> Option<usize> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let (columns, _) = ratatui::crossterm::terminal::size().ok()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Waits for `work` on this thread.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => Ok(runtime.block_on(work)),
+        Err(error) => {
+            let message = format!("no runtime could be made: {error}");
+            Err(Failure::new(Failure::UNAVAILABLE, message))
+        }
+    }
+}
