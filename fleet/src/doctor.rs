@@ -91,6 +91,7 @@ pub async fn examine(places: &Places) -> Report {
         counted: &walk.kills,
         events: &engine.events,
         containers: &engine.containers,
+        is_gone: &|cgroup| walk.is_gone(cgroup),
     }));
     report
         .findings

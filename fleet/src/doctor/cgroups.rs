@@ -25,6 +25,15 @@ pub struct Walk {
     pub kills: Vec<CountedKills>,
     /// There were more than a walk looks at.
     pub is_cut: bool,
+    root: PathBuf,
+}
+
+impl Walk {
+    /// Whether a cgroup is there no longer; unknown is no.
+    pub fn is_gone(&self, cgroup: &str) -> bool {
+        let below = cgroup.trim_start_matches('/');
+        self.root.is_dir() && !self.root.join(below).is_dir()
+    }
 }
 
 /// The value of `oom_kill` in a `memory.oom_control` or a `memory.events`.
@@ -78,7 +87,10 @@ pub fn walk(mount: &Path) -> Result<Walk, Unreadable> {
             "look on the host itself: this may be a container without the mount",
         )
     })?;
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        root: root.clone(),
+        ..Walk::default()
+    };
     let mut next = VecDeque::from([(root.clone(), 0)]);
     let mut looked_at = 0;
     while let Some((directory, depth)) = next.pop_front() {
@@ -164,6 +176,10 @@ mod tests {
             ],
         );
         assert_eq!(found(&v1), [("/a/b c".to_owned(), 2)]);
+        let walk = walk(&v1).unwrap();
+        let gone = ["/", "/a", "/a/b c", "/a/c"].map(|path| walk.is_gone(path));
+        assert_eq!(gone, [false, false, false, true]);
+        assert!(!Walk::default().is_gone("/a"));
 
         let v2 = scratch.0.join("v2");
         write(

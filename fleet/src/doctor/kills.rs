@@ -1,6 +1,6 @@
 //! OOM kills: the kernel's log, the cgroups' counters and the engine tell of the same kills, so what they say of one place is one finding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::doctor::cgroups::CountedKills;
 use crate::doctor::containers::Facts;
@@ -13,9 +13,11 @@ use crate::size;
 const MIB: u64 = 1 << 20;
 /// What a kill asks for at least: the larger of a fifth and 100 MiB more.
 const BUMP_BYTES: u64 = 100 * MIB;
+/// So many of those that are gone are named.
+const NAMED: usize = 3;
 
 /// What each source says; an empty list where it was read and has nothing, or could not be read (which is a finding of its own).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy)]
 pub struct Seen<'a> {
     pub logged: &'a [LoggedKill],
     /// Now, in the log's time.
@@ -25,6 +27,8 @@ pub struct Seen<'a> {
     pub counted: &'a [CountedKills],
     pub events: &'a [OomEvent],
     pub containers: &'a [Facts],
+    /// Whether a cgroup is there no longer.
+    pub is_gone: &'a dyn Fn(&str) -> bool,
 }
 
 /// Who was killed: sorts containers before the rest.
@@ -33,6 +37,8 @@ enum Place {
     /// By its whole identifier.
     Container(String),
     Cgroup(String),
+    /// Those that are there no longer, together: nothing can be done for one of them.
+    Gone,
     /// The kernel did not say.
     Host,
 }
@@ -49,6 +55,8 @@ struct Evidence {
     host_was_out: bool,
     /// The limit of somebody above was hit.
     limit_above: Option<String>,
+    /// Which cgroups are gone.
+    gone: BTreeSet<String>,
 }
 
 /// One finding for each place in which the kernel killed.
@@ -58,7 +66,7 @@ pub fn examine(seen: &Seen<'_>) -> Vec<Finding> {
         log(&mut places, kill, seen);
     }
     for kills in seen.counted {
-        let evidence = places.entry(place(&kills.cgroup)).or_default();
+        let evidence = places.entry(place(&kills.cgroup, seen)).or_default();
         evidence.counted += kills.kills_total;
     }
     for event in seen.events {
@@ -86,27 +94,43 @@ fn log(places: &mut BTreeMap<Place, Evidence>, kill: &LoggedKill, seen: &Seen<'_
     if age_s.is_some_and(|age_s| age_s > seen.window_s) {
         return;
     }
-    let place = kill.cgroup.as_deref().map_or(Place::Host, place);
+    let place = kill
+        .cgroup
+        .as_deref()
+        .map_or(Place::Host, |cgroup| place(cgroup, seen));
+    let is_gone = place == Place::Gone;
     let evidence = places.entry(place).or_default();
     evidence.logged += 1;
     // The log is in the order of time.
     evidence.last = Some((kill.process.clone(), age_s));
+    if is_gone {
+        evidence.gone.extend(kill.cgroup.clone());
+        return;
+    }
     evidence.host_was_out = kill.cgroup.is_some() && kill.limit_of.is_none();
-    evidence.limit_above = kill
-        .limit_of
-        .clone()
-        .filter(|limit| Some(limit) != kill.cgroup.as_ref());
+    let limit = kill.limit_of.clone();
+    evidence.limit_above = limit.filter(|limit| Some(limit) != kill.cgroup.as_ref());
 }
 
-/// A container's cgroup has its identifier in its path, whatever driver and parent there are.
-fn place(cgroup: &str) -> Place {
+/// A container's cgroup has its identifier in its path, whatever driver and parent there are. The cgroup of one that ended is gone,
+/// but the engine may know it still.
+fn place(cgroup: &str, seen: &Seen<'_>) -> Place {
     let id = cgroup.split('/').find_map(|name| {
         let name = name.strip_suffix(".scope").unwrap_or(name);
         let id = name.rsplit('-').next()?;
         let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| id.to_owned())
+        is_id.then_some(id)
     });
-    id.map_or_else(|| Place::Cgroup(cgroup.to_owned()), Place::Container)
+    let is_known = |id: &str| {
+        seen.containers.iter().any(|facts| facts.id == id)
+            || seen.events.iter().any(|event| event.container_id == id)
+    };
+    match id {
+        Some(id) if is_known(id) => Place::Container(id.to_owned()),
+        _ if (seen.is_gone)(cgroup) => Place::Gone,
+        Some(id) => Place::Container(id.to_owned()),
+        None => Place::Cgroup(cgroup.to_owned()),
+    }
 }
 
 fn finding(place: &Place, evidence: &Evidence, seen: &Seen<'_>) -> Finding {
@@ -122,8 +146,12 @@ fn finding(place: &Place, evidence: &Evidence, seen: &Seen<'_>) -> Finding {
         u64::from(evidence.state),
     ];
     let count = count.into_iter().max().unwrap_or(0);
+    let severity = match place {
+        Place::Gone => Severity::Warning,
+        _ => Severity::Error,
+    };
     let mut found = Finding::new(
-        Severity::Error,
+        severity,
         Code::OomKill,
         name(place, facts, seen.events),
         what(count, evidence),
@@ -142,6 +170,7 @@ fn name(place: &Place, facts: Option<&Facts>, events: &[OomEvent]) -> String {
             container(name.unwrap_or(&id[..id.len().min(12)]))
         }
         Place::Cgroup(path) => format!("cgroup {path}"),
+        Place::Gone => "cgroups that are gone".to_owned(),
         Place::Host => "host".to_owned(),
     }
 }
@@ -163,6 +192,18 @@ fn what(count: u64, evidence: &Evidence) -> String {
     if let Some(above) = &evidence.limit_above {
         what += &format!("; the limit that was hit is that of {above}");
     }
+    if !evidence.gone.is_empty() {
+        let named: Vec<&str> = evidence
+            .gone
+            .iter()
+            .take(NAMED)
+            .map(String::as_str)
+            .collect();
+        what += &format!("; in {}", named.join(", "));
+        if evidence.gone.len() > NAMED {
+            what += &format!(" and {} more", evidence.gone.len() - NAMED);
+        }
+    }
     let sources = [
         (evidence.logged, "kernel log"),
         (evidence.counted, "cgroup counter"),
@@ -174,13 +215,16 @@ fn what(count: u64, evidence: &Evidence) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(_, name)| *name)
         .collect();
-    format!("{what} (says: {})", sources.join(", "))
+    format!("{what} (seen in: {})", sources.join(", "))
 }
 
 fn todo(place: &Place, facts: Option<&Facts>, evidence: &Evidence) -> String {
     if evidence.host_was_out || *place == Place::Host {
         return "lower the sum of the limits (plimsoll profile check), or add memory or swap"
             .to_owned();
+    }
+    if *place == Place::Gone {
+        return "sudo dmesg | grep -i oom".to_owned();
     }
     let Some((facts, limit_bytes)) = facts.and_then(|facts| Some((facts, facts.limit_bytes?)))
     else {
@@ -201,6 +245,16 @@ fn todo(place: &Place, facts: Option<&Facts>, evidence: &Evidence) -> String {
 mod tests {
     use super::*;
     use crate::doctor::containers::example;
+
+    const NOTHING: Seen<'_> = Seen {
+        logged: &[],
+        uptime_s: None,
+        window_s: 0,
+        counted: &[],
+        events: &[],
+        containers: &[],
+        is_gone: &|_| false,
+    };
 
     fn logged(cgroup: Option<&str>, limit_of: Option<&str>, at_uptime_s: u64) -> LoggedKill {
         LoggedKill {
@@ -232,6 +286,8 @@ mod tests {
             counted: &[counted],
             events: &[event],
             containers: &[facts],
+            // An ended one's cgroup is, and its name is known all the same.
+            is_gone: &|_| true,
         });
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].place, "container crypto-fusion");
@@ -259,7 +315,7 @@ mod tests {
                 uptime_s: Some(100 + ago_s),
                 window_s,
                 containers: &[ended.clone()],
-                ..Seen::default()
+                ..NOTHING
             });
             assert_eq!(found.len(), findings, "{window_s}");
         }
@@ -284,7 +340,7 @@ mod tests {
         for (cgroup, limit_of, place, todo) in table {
             let found = examine(&Seen {
                 logged: &[logged(cgroup, limit_of, 5)],
-                ..Seen::default()
+                ..NOTHING
             });
             assert!(found[0].place.starts_with(place), "{}", found[0].place);
             assert!(found[0].todo.starts_with(todo), "{}", found[0].todo);
@@ -299,13 +355,36 @@ mod tests {
     }
 
     #[test]
+    fn cgroups_that_are_gone_are_one_finding() {
+        let gone = ["/a", "/b", "/c", "/d", "/a"];
+        let mut logs: Vec<_> = gone.map(|path| logged(Some(path), Some(path), 5)).into();
+        logs.push(logged(Some("/there"), Some("/there"), 5));
+        let found = examine(&Seen {
+            logged: &logs,
+            is_gone: &|path| path != "/there",
+            ..NOTHING
+        });
+        let places: Vec<_> = found.iter().map(|found| found.place.as_str()).collect();
+        assert_eq!(places, ["cgroup /there", "cgroups that are gone"]);
+        assert_eq!(
+            (found[1].count, found[1].severity),
+            (Some(5), Severity::Warning)
+        );
+        assert!(
+            found[1].what.contains("in /a, /b, /c and 1 more"),
+            "{}",
+            found[1].what
+        );
+    }
+
+    #[test]
     fn one_that_ended_is_started_again_with_more() {
         let mut facts = example("a");
         (facts.is_running, facts.was_oom_killed) = (false, true);
         facts.limit_bytes = Some(1 << 30);
         let found = examine(&Seen {
             containers: &[facts],
-            ..Seen::default()
+            ..NOTHING
         });
         assert_eq!(
             found[0].todo,
