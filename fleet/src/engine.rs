@@ -1,7 +1,13 @@
 //! Who has the containers: Docker, or plain cgroup directories.
-//!
-//! Owner: the helper for engines and the scaler.
 
 mod actuator;
+mod cgroups;
+mod docker;
+mod event;
+mod room;
 
 pub use actuator::{Actuator, Container, EngineError, Usage};
+pub use cgroups::Cgroups;
+pub use docker::Docker;
+pub use event::{Event, Happening};
+pub use room::least_limit_bytes;

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::future::Future;
 
+use tokio::sync::mpsc;
+
+use crate::engine::Event;
+
 /// A running container, or a cgroup directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// What the engine calls it.
+    /// What the engine calls it: a container's name, a directory's name.
     pub id: String,
-    /// The service of the profile that it runs (label `com.docker.compose.service`, else the name less `crypto-`; a directory's name).
+    /// The service of the profile that it runs (label `plimsoll.service` or `com.docker.compose.service`, else the name less `crypto-`).
     pub service: String,
     /// Where its metrics are (`http://host:port/metrics`), if it says so by its labels.
     pub metrics_url: Option<String>,
@@ -64,9 +68,17 @@ pub trait Actuator: Send + Sync {
     fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
 
     /// Limit of memory, and of memory and swap together, both to the same; all or nothing.
+    /// What leaves less than [`least_limit_bytes`](crate::engine::least_limit_bytes) is refused.
     fn resize(
         &self,
         id: &str,
         to_bytes: u64,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Sends what happens, as it happens. Ends when nobody listens any more, or when the engine does not answer; called again, it goes on
+    /// from the last event, as far as the engine remembers.
+    fn watch(
+        &self,
+        events: &mpsc::Sender<Event>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 }
