@@ -1,1 +1,12 @@
 //! Starts a fleet and waits until it is healthy; resizes one service by hand.
+
+mod compose;
+mod engine;
+mod failed;
+mod resize;
+mod start;
+mod wait;
+
+pub use failed::failure;
+pub use resize::{Resized, resize};
+pub use start::{Start, start};
