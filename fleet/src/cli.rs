@@ -3,6 +3,7 @@
 mod compose;
 mod doctor;
 mod k8s;
+mod output;
 mod profile;
 mod redis;
 mod resize;

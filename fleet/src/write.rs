@@ -1,1 +1,1 @@
-//! What is written from a profile: compose files, Redis configurations, Kubernetes objects.
+//! What is written from a profile: compose files, Redis configurations, Prometheus' targets, Kubernetes objects.

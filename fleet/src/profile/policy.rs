@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::profile::fields::{At, Fields};
+use crate::profile::problem::Problems;
+use crate::profile::read::PolicyDraft;
+
 /// How one service is scaled. The first six are the guide's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -22,6 +26,23 @@ pub struct Policy {
     pub caution: f64,
 }
 
+impl Policy {
+    /// The guide's thresholds, factor and cooldown between these bounds, with the default strategy.
+    pub fn between(min_bytes: u64, max_bytes: u64) -> Policy {
+        Policy {
+            strategy: Strategy::default(),
+            min_bytes,
+            max_bytes,
+            up_percent: 80.0,
+            down_percent: 30.0,
+            factor: 1.5,
+            cooldown_s: 300,
+            priority: 0,
+            caution: 1.0,
+        }
+    }
+}
+
 /// What decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,3 +57,74 @@ pub enum Strategy {
     #[default]
     Floor,
 }
+
+const KNOWN: &[&str] = &[
+    "strategy", "min", "max", "up", "down", "factor", "cooldown", "priority", "caution",
+];
+
+/// What is not said is as in [`Policy::between`].
+pub(super) fn read_policy(fields: &Fields<'_>, problems: &mut Problems<'_>) -> PolicyDraft {
+    fields.only(KNOWN, problems);
+    fields.need("min", "\"512MB\"", problems);
+    fields.need("max", "\"3072MB\"", problems);
+    let min = fields.size("min", problems);
+    let max = fields.size("max", problems);
+    let value = |size: &Option<At<u64>>| size.as_ref().map_or(0, |size| size.value);
+    let mut policy = Policy::between(value(&min), value(&max));
+
+    if let Some(strategy) = fields.text("strategy", problems) {
+        match STRATEGIES.iter().find(|(name, _)| *name == strategy.value) {
+            Some((_, known)) => policy.strategy = *known,
+            None => problems.error(
+                strategy.at,
+                format!(
+                    "{}.strategy: there is no strategy {:?}; there are {}",
+                    fields.path(),
+                    strategy.value,
+                    STRATEGIES.map(|(name, _)| name).join(", ")
+                ),
+            ),
+        }
+    }
+    let percent = "a number above 0 and at most 100";
+    let is_percent = |number: f64| number > 0.0 && number <= 100.0;
+    let up = fields.number("up", percent, is_percent, problems);
+    let down = fields.number("down", percent, is_percent, problems);
+    let factor = fields.number("factor", "a number above 1", |it| it > 1.0, problems);
+    let seconds = "whole seconds, from 0 on";
+    let cooldown = fields.integer("cooldown", seconds, |it| it >= 0, problems);
+    let whole = "a whole number";
+    let fits = |it: i64| i32::try_from(it).is_ok();
+    let priority = fields.integer("priority", whole, fits, problems);
+    let caution = fields.number("caution", "a number above 0", |it| it > 0.0, problems);
+    let set = |to: &mut f64, number: &Option<At<f64>>| {
+        if let Some(number) = number {
+            *to = number.value;
+        }
+    };
+    set(&mut policy.up_percent, &up);
+    set(&mut policy.down_percent, &down);
+    set(&mut policy.factor, &factor);
+    set(&mut policy.caution, &caution);
+    if let Some(cooldown) = cooldown {
+        policy.cooldown_s = cooldown.value.unsigned_abs();
+    }
+    if let Some(priority) = priority {
+        policy.priority = priority.value as i32;
+    }
+    PolicyDraft {
+        min,
+        max,
+        up,
+        down,
+        at: fields.at(),
+        policy,
+    }
+}
+
+const STRATEGIES: [(&str, Strategy); 4] = [
+    ("fixed", Strategy::Fixed),
+    ("guide", Strategy::Guide),
+    ("vpa", Strategy::Vpa),
+    ("floor", Strategy::Floor),
+];
