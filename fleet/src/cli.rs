@@ -15,8 +15,6 @@ mod up;
 
 use clap::{Parser, Subcommand};
 
-use terminal::{block_on, columns, print};
-
 use crate::failure::Failure;
 
 /// Sizes, starts, scales and examines a fleet of services on one host.

@@ -1,5 +1,7 @@
 //! `plimsoll doctor`.
 
+use crate::cli::output::print;
+use crate::cli::terminal::{block_on, columns};
 use crate::doctor::{self, Places};
 use crate::failure::Failure;
 
@@ -25,12 +27,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         window_s: args.since,
         ..Places::default()
     };
-    let report = super::block_on(doctor::examine(&places))?;
+    let report = block_on(doctor::examine(&places))?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
-        false => doctor::text(&report, super::columns()),
+        false => doctor::text(&report, columns()),
     };
-    super::print(&text)?;
+    print(&text)?;
     if report.is_blind() {
         let message = "nothing could be read: neither the kernel, nor cgroups, nor an engine";
         return Err(Failure::new(Failure::UNAVAILABLE, message));

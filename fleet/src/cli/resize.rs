@@ -1,5 +1,7 @@
 //! `plimsoll resize`.
 
+use crate::cli::output::print;
+use crate::cli::terminal::block_on;
 use crate::engine::Docker;
 use crate::failure::Failure;
 use crate::size;
@@ -23,10 +25,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let message = "a limit of 0 would be none: say how much it may use";
         return Err(Failure::new(Failure::USAGE, message));
     }
-    let resized = super::block_on(async {
+    let resized = block_on(async {
         let engine = Docker::connect(args.host.as_deref()).map_err(|error| up::failure(&error))?;
         up::resize(&engine, &args.service, args.size).await
     })??;
     let lines = resized.iter().map(|one| format!("{one}\n"));
-    super::print(&lines.collect::<String>())
+    print(&lines.collect::<String>())
 }

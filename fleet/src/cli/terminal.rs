@@ -1,21 +1,9 @@
-//! What verbs share: output that survives a closed pipe, the terminal's width, a runtime.
+//! What verbs share: the terminal's width, a runtime.
 
 use std::future::Future;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::IsTerminal;
 
 use crate::failure::Failure;
-
-/// Prints all of it. A reader who has seen enough (`| head`) is no failure.
-pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let message = format!("standard output can't be written: {error}");
-            Err(Failure::new(Failure::CANT_CREATE, message))
-        }
-        _ => Ok(()),
-    }
-}
 
 /// The terminal's width; `None`: standard output is no terminal.
 pub fn columns() -> Option<usize> {
