@@ -29,6 +29,8 @@ use events::OomEvent;
 use finding::Unreadable;
 use unused::Unused;
 
+use crate::engine::Docker;
+
 /// Where facts come from.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -107,22 +109,25 @@ pub async fn examine(places: &Places) -> Report {
 
 /// Without an engine there is one finding, and with one each of its answers may fail by itself.
 async fn read_engine(report: &mut Report, places: &Places) -> Engine {
-    let mut engine = Engine::default();
-    let host = engine::host(places.host.as_deref());
+    let mut seen = Engine::default();
     let listed = async {
-        let docker = engine::connect(&host).await?;
-        let containers = containers::read(&docker).await?;
-        Ok((docker, containers))
+        let engine = Docker::connect(places.host.as_deref())?;
+        let containers = containers::read(&engine).await?;
+        Ok((engine, containers))
     };
-    let Some((docker, containers)) = report.part(Part::Engine, listed.await) else {
-        return engine;
+    let unreadable = |error| engine::unreadable(&error);
+    let listed = listed.await.map_err(unreadable);
+    let Some((engine, containers)) = report.part(Part::Engine, listed) else {
+        return seen;
     };
-    let events = events::read(&docker, places.window_s).await;
-    engine.events = report.part(Part::EngineEvents, events).unwrap_or_default();
-    let unused = unused::read(&docker, &host, &containers).await;
-    engine.unused = report.part(Part::EngineDisk, unused).unwrap_or_default();
-    engine.containers = containers;
-    engine
+    let events = events::read(&engine, places.window_s).await;
+    let events = report.part(Part::EngineEvents, events.map_err(unreadable));
+    let unused = unused::read(&engine, &containers).await;
+    let unused = report.part(Part::EngineDisk, unused.map_err(unreadable));
+    seen.containers = containers;
+    seen.events = events.unwrap_or_default();
+    seen.unused = unused.unwrap_or_default();
+    seen
 }
 
 #[cfg(test)]

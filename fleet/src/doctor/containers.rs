@@ -2,15 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
-use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, StatsOptionsBuilder,
-};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use futures_util::{StreamExt, stream};
 
-use crate::doctor::engine;
-use crate::doctor::finding::Unreadable;
+use crate::engine::{Actuator, Docker, EngineError};
 
 /// So many requests are under way at a time.
 const AT_ONCE: usize = 8;
@@ -47,26 +43,23 @@ pub struct Facts {
     pub restarts_total: u64,
 }
 
-/// Docker's formula.
-pub fn used_bytes(usage_bytes: u64, inactive_file_bytes: u64) -> u64 {
-    usage_bytes.saturating_sub(inactive_file_bytes)
-}
-
 /// All containers, in the order of their names. One that vanishes meanwhile is left out.
 ///
 /// # Errors
 ///
 /// The engine does not list them.
-pub async fn read(docker: &Docker) -> Result<Vec<Facts>, Unreadable> {
+pub async fn read(engine: &Docker) -> Result<Vec<Facts>, EngineError> {
+    let client = engine.client();
     let options = ListContainersOptionsBuilder::default().all(true).build();
-    let listed = docker.list_containers(Some(options)).await;
-    let listed = listed.map_err(|error| engine::unreadable(&error))?;
+    let listed = client.list_containers(Some(options)).await;
+    let listed = listed.map_err(|error| engine.failed(error))?;
     let ids = listed.into_iter().filter_map(|summary| summary.id);
     let facts = ids.map(|id| async move {
-        let inspected = docker.inspect_container(&id, None::<InspectContainerOptions>);
+        let inspected = client.inspect_container(&id, None::<InspectContainerOptions>);
         let mut facts = facts(inspected.await.ok()?)?;
         if facts.is_running {
-            facts.used_bytes = usage(docker, &id).await;
+            let usage = engine.usage(&id).await.ok();
+            facts.used_bytes = usage.map(|usage| usage.used_bytes);
         }
         Some(facts)
     });
@@ -74,17 +67,6 @@ pub async fn read(docker: &Docker) -> Result<Vec<Facts>, Unreadable> {
     let mut all: Vec<Facts> = facts.filter_map(|facts| async { facts }).collect().await;
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
-}
-
-async fn usage(docker: &Docker, id: &str) -> Option<u64> {
-    let options = StatsOptionsBuilder::default().stream(false).one_shot(true);
-    let mut stats = Box::pin(docker.stats(id, Some(options.build())));
-    let memory = stats.next().await?.ok()?.memory_stats?;
-    let stats = memory.stats.unwrap_or_default();
-    // v1's counters of a cgroup and all below it are called total; v2's always are.
-    let inactive = ["total_inactive_file", "inactive_file"];
-    let inactive = inactive.iter().find_map(|name| stats.get(*name));
-    Some(used_bytes(memory.usage?, inactive.copied().unwrap_or(0)))
 }
 
 fn facts(inspected: ContainerInspectResponse) -> Option<Facts> {
@@ -211,12 +193,5 @@ mod tests {
             assert_eq!(ago_s(text), None, "{text}");
         }
         assert_eq!(ago_s("2999-01-01T00:00:00Z"), Some(0));
-    }
-
-    #[test]
-    fn file_cache_that_the_kernel_takes_back_does_not_count() {
-        for (usage, inactive, used) in [(100, 30, 70), (100, 0, 100), (10, 30, 0)] {
-            assert_eq!(used_bytes(usage, inactive), used);
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bollard::{ClientVersion, Docker};
+use bollard::ClientVersion;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -61,8 +61,9 @@ fn path(version: ClientVersion) -> String {
 }
 
 /// Sizes by the volumes' names; `None`: the engine does not say, or is not reached by a plain socket.
-pub async fn volume_sizes(docker: &Docker, host: &str) -> Option<BTreeMap<String, u64>> {
-    let path = path(docker.client_version());
+pub async fn volume_sizes(client: &bollard::Docker, host: &str) -> Option<BTreeMap<String, u64>> {
+    let client = client.clone().negotiate_version().await.ok()?;
+    let path = path(client.client_version());
     let body = async {
         if let Some(socket) = host.strip_prefix("unix://") {
             return get(UnixStream::connect(socket).await.ok()?, &path).await;

@@ -1,76 +1,29 @@
-//! What went wrong with the engine, in words, and what would help.
-
-use std::io::ErrorKind;
-
-use bollard::Docker;
-use bollard::errors::Error;
+//! What went wrong with the engine, and what would help.
 
 use crate::doctor::finding::Unreadable;
+use crate::engine::EngineError;
 
-/// Where the engine is when nobody says: `DOCKER_HOST`, else its usual socket.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// The engine's address.
-pub fn host(said: Option<&str>) -> String {
-    let of_environment = || std::env::var("DOCKER_HOST").ok();
-    let host = said.map(str::to_owned).or_else(of_environment);
-    host.filter(|host| !host.is_empty())
-        .unwrap_or_else(|| DEFAULT_HOST.to_owned())
-}
-
-/// An engine that answers.
-///
-/// # Errors
-///
-/// There is none.
-pub async fn connect(host: &str) -> Result<Docker, Unreadable> {
-    let at_host = |unreadable: Unreadable| {
-        Unreadable::new(format!("{host}: {}", unreadable.why), unreadable.todo)
+/// Its own words say where; this says what to do.
+pub fn unreadable(error: &EngineError) -> Unreadable {
+    let todo = match error {
+        EngineError::NoPermission(_) => "sudo plimsoll doctor\nsudo usermod -aG docker \"$USER\"",
+        EngineError::Away(_) | EngineError::Gone(_) | EngineError::Refused(_) => {
+            "sudo systemctl start docker\ndocker info"
+        }
     };
-    let docker = Docker::connect_with_host(host).map_err(|error| at_host(unreadable(&error)))?;
-    let docker = docker.with_timeout(TIMEOUT).negotiate_version().await;
-    docker.map_err(|error| at_host(unreadable(&error)))
+    Unreadable::new(error.to_string(), todo)
 }
 
-/// In words, and what would help.
-pub fn unreadable(error: &Error) -> Unreadable {
-    const START: &str =
-        "start it (sudo systemctl start docker), or say where it is with --host or DOCKER_HOST";
-    match (io_kind(error), error) {
-        (Some(ErrorKind::PermissionDenied), _) => Unreadable::new(
-            "no permission to use the engine's socket",
-            "sudo plimsoll, or become a member of its group: sudo usermod -aG docker \"$USER\"",
-        ),
-        (Some(ErrorKind::NotFound), _) | (_, Error::SocketNotFoundError(_)) => {
-            Unreadable::new("no engine: there is no such socket", START)
-        }
-        (Some(ErrorKind::ConnectionRefused), _) => {
-            Unreadable::new("no engine: nobody listens there", START)
-        }
-        (_, Error::UnsupportedURISchemeError { .. }) => Unreadable::new(
-            "not an address of an engine",
-            "write unix:///path/of/docker.sock or tcp://host:port",
-        ),
-        (_, Error::RequestTimeoutError) => Unreadable::new(
-            format!("the engine did not answer within {} s", TIMEOUT.as_secs()),
-            "look whether it hangs: docker info",
-        ),
-        (_, error) => Unreadable::new(
-            format!("the engine does not answer as it should: {error}"),
-            START,
-        ),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The system's reason, wherever in the chain it is.
-fn io_kind(error: &Error) -> Option<ErrorKind> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return Some(error.kind());
-        }
-        next = error.source();
+    #[test]
+    fn without_permission_the_advice_is_another_one() {
+        let forbidden = unreadable(&EngineError::NoPermission("socket".to_owned()));
+        assert!(forbidden.todo.contains("usermod"), "{forbidden:?}");
+        let away = unreadable(&EngineError::Away("socket".to_owned()));
+        assert!(away.todo.contains("start docker"), "{away:?}");
+        assert!(away.why.contains("socket"), "{away:?}");
     }
-    None
 }

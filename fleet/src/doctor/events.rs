@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bollard::Docker;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt;
 
-use crate::doctor::engine;
-use crate::doctor::finding::Unreadable;
+use crate::engine::{Docker, EngineError};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Docker keeps 256 of them.
@@ -35,7 +33,7 @@ fn event(message: EventMessage) -> Option<OomEvent> {
 /// # Errors
 ///
 /// The engine does not say.
-pub async fn read(docker: &Docker, window_s: u64) -> Result<Vec<OomEvent>, Unreadable> {
+pub async fn read(engine: &Docker, window_s: u64) -> Result<Vec<OomEvent>, EngineError> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -47,24 +45,19 @@ pub async fn read(docker: &Docker, window_s: u64) -> Result<Vec<OomEvent>, Unrea
         .until(&stamp(now))
         .filters(&filters)
         .build();
-    let mut messages = Box::pin(docker.events(Some(options)).take(MAX_EVENTS));
+    let mut messages = Box::pin(engine.client().events(Some(options)).take(MAX_EVENTS));
     let collect = async {
         let mut events = Vec::new();
         while let Some(message) = messages.next().await {
-            events.extend(event(message.map_err(|error| engine::unreadable(&error))?));
+            events.extend(event(message.map_err(|error| engine.failed(error))?));
         }
         Ok(events)
     };
-    let late = || {
-        let why = format!("no answer within {} s", TIMEOUT.as_secs());
-        Unreadable::new(
-            why,
-            "docker events --since 24h --until 0s --filter event=oom",
-        )
+    let late = |_| {
+        let seconds = TIMEOUT.as_secs();
+        EngineError::Away(format!("{}: no events within {seconds} s", engine.host()))
     };
-    tokio::time::timeout(TIMEOUT, collect)
-        .await
-        .map_err(|_| late())?
+    tokio::time::timeout(TIMEOUT, collect).await.map_err(late)?
 }
 
 #[cfg(test)]

@@ -60,9 +60,6 @@ fn what_can_not_be_read_does_not_hide_the_rest() {
     assert_eq!(report.findings[0].place, "cgroup /a");
     assert_eq!(report.findings[0].count, Some(2));
     assert_eq!(unknown(&report), ["engine"]);
-    assert!(
-        report.findings[2].what.contains("no.sock: no engine"),
-        "{report:?}"
-    );
+    assert!(report.findings[2].what.contains("no.sock"), "{report:?}");
     fs::remove_dir_all(root).unwrap();
 }

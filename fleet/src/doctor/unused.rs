@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bollard::Docker;
 use bollard::models::ImageSummary;
 use bollard::query_parameters::{ListImagesOptions, ListVolumesOptionsBuilder};
 
 use crate::doctor::containers::Facts;
-use crate::doctor::finding::{Code, Finding, Severity, Unreadable};
-use crate::doctor::{disk, engine};
+use crate::doctor::disk;
+use crate::doctor::finding::{Code, Finding, Severity};
+use crate::engine::{Docker, EngineError};
 use crate::size;
 
 /// So many are named in the table; the command names all.
@@ -110,25 +110,28 @@ fn unused_images(images: Vec<ImageSummary>, containers: &[Facts]) -> Vec<Stored>
         .collect()
 }
 
-/// What `docker` stores and none of `containers` uses.
+/// What the engine stores and none of `containers` uses.
 ///
 /// # Errors
 ///
 /// The engine does not say.
-pub async fn read(docker: &Docker, host: &str, containers: &[Facts]) -> Result<Unused, Unreadable> {
-    let images = docker.list_images(None::<ListImagesOptions>).await;
-    let images = images.map_err(|error| engine::unreadable(&error))?;
+pub async fn read(engine: &Docker, containers: &[Facts]) -> Result<Unused, EngineError> {
+    let client = engine.client();
+    let images = client.list_images(None::<ListImagesOptions>).await;
+    let images = images.map_err(|error| engine.failed(error))?;
     let filters = HashMap::from([("dangling", vec!["true"])]);
     let options = ListVolumesOptionsBuilder::default()
         .filters(&filters)
         .build();
-    let volumes = docker.list_volumes(Some(options)).await;
-    let volumes = volumes.map_err(|error| engine::unreadable(&error))?;
+    let volumes = client.list_volumes(Some(options)).await;
+    let volumes = volumes.map_err(|error| engine.failed(error))?;
     let volumes = volumes.volumes.unwrap_or_default();
     // Without sizes the list is still worth its line.
     let sizes: BTreeMap<String, u64> = match volumes.is_empty() {
         true => BTreeMap::new(),
-        false => disk::volume_sizes(docker, host).await.unwrap_or_default(),
+        false => disk::volume_sizes(client, engine.host())
+            .await
+            .unwrap_or_default(),
     };
     let volumes = volumes.into_iter().map(|volume| Stored {
         bytes: sizes.get(&volume.name).copied(),
