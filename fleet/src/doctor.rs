@@ -16,13 +16,11 @@ mod report;
 mod restarts;
 mod swap;
 mod unused;
-mod window;
 
 use std::path::PathBuf;
 
 pub use finding::{Code, Finding, Part, Report, Severity};
 pub use report::text;
-pub use window::{WindowError, parse as parse_window};
 
 use containers::Facts;
 use events::OomEvent;

@@ -4,6 +4,7 @@ use crate::cli::output::print;
 use crate::cli::terminal::{block_on, columns};
 use crate::doctor::{self, Places};
 use crate::failure::Failure;
+use crate::span;
 
 /// Finds what is wrong with the fleet: kills, full or missing limits, swap, what is stored for nobody. Changes nothing.
 ///
@@ -17,7 +18,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS")]
     host: Option<String>,
     /// How far back to look for kills, as in 30m or 24h
-    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = doctor::parse_window)]
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
     since: u64,
 }
 

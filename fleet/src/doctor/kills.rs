@@ -7,8 +7,8 @@ use crate::doctor::containers::Facts;
 use crate::doctor::events::OomEvent;
 use crate::doctor::finding::{Code, Finding, Severity, container};
 use crate::doctor::kernel_log::LoggedKill;
-use crate::doctor::window;
 use crate::size;
+use crate::span;
 
 const MIB: u64 = 1 << 20;
 /// What a kill asks for at least: the larger of a fifth and 100 MiB more.
@@ -183,7 +183,7 @@ fn what(count: u64, evidence: &Evidence) -> String {
     if let Some((process, age_s)) = &evidence.last {
         what += &format!(", last {process}");
         if let Some(age_s) = age_s {
-            what += &format!(" {} ago", window::human(*age_s));
+            what += &format!(" {} ago", span::human(*age_s));
         }
     }
     if evidence.host_was_out {

@@ -1,4 +1,4 @@
-//! How far back kills are looked for.
+//! Spans of time, as command lines write them and as people read them.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ const UNITS: [(u64, char, &str); 4] = [
 
 /// No span of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowError(String);
+pub struct SpanError(String);
 
-impl fmt::Display for WindowError {
+impl fmt::Display for SpanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -23,15 +23,15 @@ impl fmt::Display for WindowError {
     }
 }
 
-impl std::error::Error for WindowError {}
+impl std::error::Error for SpanError {}
 
 /// `90s`, `30m`, `24h`, `7d` in seconds.
 ///
 /// # Errors
 ///
 /// Anything else.
-pub fn parse(text: &str) -> Result<u64, WindowError> {
-    let error = || WindowError(text.to_owned());
+pub fn parse(text: &str) -> Result<u64, SpanError> {
+    let error = || SpanError(text.to_owned());
     let unit = text.chars().last().ok_or_else(error)?;
     let (seconds, ..) = UNITS
         .into_iter()
