@@ -6,6 +6,7 @@
 mod args;
 mod cache;
 mod event;
+mod health;
 mod http;
 mod live;
 mod service;
@@ -14,7 +15,7 @@ mod traffic;
 use std::env;
 use std::future::IntoFuture;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,10 @@ fn run() -> Result<(), Failure> {
     let Some(args) = args.map_err(|message| Failure::new(Failure::USAGE, message))? else {
         return Ok(write!(io::stdout(), "{HELP}")?);
     };
+    if args.healthy {
+        return health::ask(args.port)
+            .map_err(|message| Failure::new(Failure::UNAVAILABLE, message));
+    }
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
         .with_writer(io::stderr)
@@ -105,7 +110,7 @@ fn run() -> Result<(), Failure> {
 }
 
 async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failure> {
-    let listener = listen(args.port).await?;
+    let listener = listen(SocketAddr::from((args.address, args.port))).await?;
     let address = listener.local_addr()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -157,8 +162,7 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
     Ok(live::print_summary(&service)?)
 }
 
-async fn listen(port: u16) -> Result<TcpListener, Failure> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = match error.kind() {
             io::ErrorKind::AddrInUse => format!("{address} is taken; choose another with --port"),

@@ -85,7 +85,10 @@ mod tests {
         let mut table = Table::new([("a", Align::Left), ("bb", Align::Right), ("c", Align::Left)]);
         table.row(["服务服务", "1", "x"]);
         table.row(["", "12345", ""]);
-        assert_eq!(table.to_string(), "a        bb  c\n服务服务      1  x\n      12345\n");
+        assert_eq!(
+            table.to_string(),
+            "a        bb  c\n服务服务      1  x\n      12345\n"
+        );
         assert_eq!(table.len(), 2);
     }
 

@@ -25,11 +25,46 @@ fn a_taken_port() {
 }
 
 #[test]
+fn whether_it_is_up() {
+    let service = Service::start();
+    let (_, port) = service.address.split_once(':').unwrap();
+    let port = port.to_owned();
+    let done = run(&["--healthy", "--port", &port], &[]);
+    assert_eq!(
+        (done.status.code(), done.stdout, done.stderr),
+        (Some(0), vec![], vec![])
+    );
+    drop(service);
+    assert_fails(
+        &run(&["--healthy", "--port", &port], &[]),
+        69,
+        &format!("127.0.0.1:{port} does not answer: Connection refused (os error 111)"),
+    );
+    // Somebody is there, and is not the service.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    let answers = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = other.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+            .unwrap();
+    });
+    assert_fails(
+        &run(&["--healthy", "--port", &port], &[]),
+        69,
+        &format!("127.0.0.1:{port}/healthz answers HTTP/1.1 503 Service Unavailable"),
+    );
+    answers.join().unwrap();
+}
+
+#[test]
 fn a_bad_argument() {
-    let table: [(&[&str], &str); 4] = [
+    let table: [(&[&str], &str); 6] = [
         (
             &["--prot", "1"],
-            "unknown argument \"--prot\"; accepted are --port P, --seconds N, --no-traffic and --help",
+            "unknown argument \"--prot\"; accepted are --port P, --address A, --seconds N, --no-traffic, --healthy and --help",
         ),
         (&["--port"], "--port needs a whole number from 0 to 65535"),
         (
@@ -39,6 +74,11 @@ fn a_bad_argument() {
         (
             &["--seconds", "-1"],
             "--seconds takes a whole number from 0 to 4294967295, not \"-1\"",
+        ),
+        (&["--address"], "--address needs an address, as 0.0.0.0"),
+        (
+            &["--address", "here"],
+            "--address takes an address as 0.0.0.0, not \"here\"",
         ),
     ];
     for (arguments, line) in table {

@@ -9,7 +9,9 @@ use crate::failure::Failure;
 /// Writes to stdout. Whoever closed it (`| head`) has seen enough: that is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
             Failure::CANT_CREATE,

@@ -42,7 +42,10 @@ fn check(mut profiles: Vec<String>) -> Result<(), Failure> {
     if profiles.is_empty() {
         profiles = SHIPPED.map(|(name, ..)| name.to_owned()).into();
     }
-    let sources: Vec<_> = profiles.iter().map(|profile| Source::open(profile)).collect();
+    let sources: Vec<_> = profiles
+        .iter()
+        .map(|profile| Source::open(profile))
+        .collect();
     let (mut said, mut errors, mut files) = (String::new(), 0, 0);
     let mut missing = None;
     for source in sources {
@@ -65,7 +68,11 @@ fn check(mut profiles: Vec<String>) -> Result<(), Failure> {
     match missing {
         _ if errors > 0 => Err(Failure::new(
             Failure::DATA,
-            format!("{} in {}", counted(errors, "error"), counted(files, "profile")),
+            format!(
+                "{} in {}",
+                counted(errors, "error"),
+                counted(files, "profile")
+            ),
         )),
         Some(failure) => Err(failure),
         None => Ok(()),
@@ -79,8 +86,18 @@ fn report(reading: &Reading, said: &mut String) {
     let [errors, warnings] = [Severity::Error, Severity::Warning].map(|it| reading.count(it));
     let warnings = counted(warnings, "warning");
     let _ = match &reading.profile {
-        Some(profile) => writeln!(said, "{}: {}; {warnings}", reading.origin, sums(profile, reading)),
-        None => writeln!(said, "{}: {}, {warnings}", reading.origin, counted(errors, "error")),
+        Some(profile) => writeln!(
+            said,
+            "{}: {}; {warnings}",
+            reading.origin,
+            sums(profile, reading)
+        ),
+        None => writeln!(
+            said,
+            "{}: {}, {warnings}",
+            reading.origin,
+            counted(errors, "error")
+        ),
     };
 }
 
@@ -125,7 +142,11 @@ fn table(profile: &Profile, reading: &Reading) -> String {
     ]);
     for service in &profile.services {
         let scaled = match &service.policy {
-            Some(policy) => format!("{} and {}", human(policy.min_bytes), human(policy.max_bytes)),
+            Some(policy) => format!(
+                "{} and {}",
+                human(policy.min_bytes),
+                human(policy.max_bytes)
+            ),
             None => "-".to_owned(),
         };
         table.row([
@@ -137,7 +158,11 @@ fn table(profile: &Profile, reading: &Reading) -> String {
             service.image.clone(),
         ]);
     }
-    let cpu_milli = profile.services.iter().map(|service| service.cpu_milli).sum();
+    let cpu_milli = profile
+        .services
+        .iter()
+        .map(|service| service.cpu_milli)
+        .sum();
     table.row([
         "total".to_owned(),
         human(profile.limits_bytes()),

@@ -72,7 +72,10 @@ pub(super) fn variable(name: &At<String>, problems: &mut Problems<'_>) {
             "PLIMSOLL_MEMORY_LIMIT holds a service to this size whatever its container is given: leave it out, and the container's limit counts",
         );
     } else if name.value.starts_with("PLIMSOLL_") {
-        let known: Vec<_> = plimsoll::ENVIRONMENT.iter().map(|known| known.name).collect();
+        let known: Vec<_> = plimsoll::ENVIRONMENT
+            .iter()
+            .map(|known| known.name)
+            .collect();
         if !known.contains(&&*name.value) {
             problems.error(
                 name.at,
@@ -161,7 +164,9 @@ fn redis(service: &ServiceDraft, problems: &mut Problems<'_>) {
 fn ports(services: &[ServiceDraft], problems: &mut Problems<'_>) {
     let mut taken: HashMap<u16, &str> = HashMap::new();
     for service in services {
-        let Some(port) = &service.metrics else { continue };
+        let Some(port) = &service.metrics else {
+            continue;
+        };
         if let Some(other) = taken.insert(port.value, &service.name.value) {
             problems.error(
                 port.at,
@@ -206,7 +211,10 @@ fn room(draft: &Draft, problems: &mut Problems<'_>) -> Option<u64> {
     }
     let room = host.value - kept;
     let sum = |of: fn(&ServiceDraft) -> &Option<At<u64>>| {
-        let sizes = draft.services.iter().filter_map(|service| of(service).as_ref());
+        let sizes = draft
+            .services
+            .iter()
+            .filter_map(|service| of(service).as_ref());
         sizes.fold(0_u64, |sum, size| sum.saturating_add(size.value))
     };
     let limits = sum(|service| &service.limit);
@@ -235,11 +243,17 @@ fn bounds(
         return;
     };
     if min.value == 0 {
-        problems.error(min.at, format!("policies.{}: min 0 is no limit", name.value));
+        problems.error(
+            min.at,
+            format!("policies.{}: min 0 is no limit", name.value),
+        );
     }
     if min.value > max.value {
         let [min_text, max_text] = [min.value, max.value].map(human);
-        let message = format!("policies.{}: min {min_text} is above max {max_text}", name.value);
+        let message = format!(
+            "policies.{}: min {min_text} is above max {max_text}",
+            name.value
+        );
         problems.error(min.at, message);
         return;
     }

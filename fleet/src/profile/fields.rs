@@ -251,7 +251,11 @@ impl<'a> Fields<'a> {
 
 fn as_number(value: &DeValue<'_>) -> Option<f64> {
     match value {
-        DeValue::Float(float) => float.as_str().parse().ok().filter(|it: &f64| it.is_finite()),
+        DeValue::Float(float) => float
+            .as_str()
+            .parse()
+            .ok()
+            .filter(|it: &f64| it.is_finite()),
         _ => as_integer(value).map(|integer| integer as f64),
     }
 }

@@ -115,7 +115,11 @@ mod tests {
         let mut problems = Problems::new("one\ntwo\n");
         problems.warning(4, "second");
         problems.error(0, "first");
-        let lines: Vec<_> = problems.into_sorted().iter().map(Problem::to_string).collect();
+        let lines: Vec<_> = problems
+            .into_sorted()
+            .iter()
+            .map(Problem::to_string)
+            .collect();
         assert_eq!(lines, ["1:1: error: first", "2:1: warning: second"]);
     }
 }

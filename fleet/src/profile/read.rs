@@ -80,12 +80,17 @@ pub fn read(source: &Source) -> Reading {
     let (root, syntax) = DeTable::parse_recoverable(&source.text);
     let mut readable = true;
     for error in syntax {
-        let at = error.span().map_or(source.text.len(), |span| span.start);
+        let span = error.span().unwrap_or(source.text.len()..source.text.len());
         // The rest of a file with a key that is there twice means what it says; what comes of a missing quote may not.
         let duplicate = error.message() == "duplicate key";
         readable &= duplicate;
-        let hint = if duplicate { ": give each once" } else { "" };
-        problems.error(at, format!("{}{hint}", one_line(error.message())));
+        let message = if duplicate {
+            let key = source.text.get(span.clone()).unwrap_or_default();
+            format!("{key} is there twice: say each once")
+        } else {
+            one_line(error.message())
+        };
+        problems.error(span.start, message);
     }
     let mut reading = Reading {
         origin: source.origin.clone(),
@@ -173,7 +178,9 @@ fn environment(fields: &Fields<'_>, problems: &mut Problems<'_>) -> Vec<(At<Stri
 
 /// What is said for all is for services that have the library, and those have metrics.
 fn merged(common: &[(At<String>, String)], draft: &ServiceDraft) -> Vec<(String, String)> {
-    let common = common.iter().filter(|_| draft.service.metrics_port.is_some());
+    let common = common
+        .iter()
+        .filter(|_| draft.service.metrics_port.is_some());
     let all = common.chain(&draft.environment);
     let all = all.map(|(name, value)| (name.value.clone(), value.clone()));
     // The later one wins.

@@ -35,7 +35,13 @@ pub(super) fn read_redis(
     let maxmemory = fields.size("maxmemory", problems);
     let said = maxmemory.as_ref().and(fields.text("maxmemory", problems));
     if let Some(said) = said {
-        let last_two: Vec<char> = said.value.to_ascii_lowercase().chars().rev().take(2).collect();
+        let last_two: Vec<char> = said
+            .value
+            .to_ascii_lowercase()
+            .chars()
+            .rev()
+            .take(2)
+            .collect();
         if let [unit @ ('k' | 'm' | 'g'), before] = last_two[..]
             && (before.is_ascii_digit() || before == ' ')
         {
@@ -67,7 +73,9 @@ pub(super) fn read_redis(
     }
     let settings = RedisSettings {
         maxmemory_bytes: maxmemory.as_ref().map_or(0, |size| size.value),
-        maxmemory_policy: policy.map_or("allkeys-lru", |policy| policy.value).to_owned(),
+        maxmemory_policy: policy
+            .map_or("allkeys-lru", |policy| policy.value)
+            .to_owned(),
         save: fields.pairs("save", problems),
         appendonly: fields.flag("appendonly", problems).unwrap_or(false),
     };

@@ -98,7 +98,8 @@ pub(super) fn read_service(
         let milli = thousandths(cpu);
         (1.0..=1_000_000.0).contains(&milli) && (milli - milli.round()).abs() < 1e-6
     };
-    let wanted = "a number of processors from 0.001 to 1000, with three digits at most after the point";
+    let wanted =
+        "a number of processors from 0.001 to 1000, with three digits at most after the point";
     let cpu = fields.number("cpu", wanted, fits, problems);
     let port = "a port from 1 to 65535";
     let metrics = fields.integer("metrics", port, |it| (1..=65535).contains(&it), problems);

@@ -52,7 +52,8 @@ impl Source {
 
     fn from_file(path: &str) -> Result<Source, Failure> {
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
         read.map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => Failure::new(
                 Failure::NO_PERMISSION,
@@ -61,8 +62,12 @@ impl Source {
             _ => Failure::new(
                 Failure::NO_INPUT,
                 format!(
-                    "{path}: no such profile ({}); name {}, or a TOML file",
-                    error.kind(),
+                    "{path}: {}; name {}, or a TOML file",
+                    match error.kind() {
+                        ErrorKind::NotFound =>
+                            "there is no such profile and no such file".to_owned(),
+                        kind => format!("this can't be read ({kind})"),
+                    },
                     SHIPPED.map(|(name, ..)| name).join(", ")
                 ),
             ),
