@@ -1,9 +1,11 @@
 //! When a service's limit changes, and to what: pure.
 
 mod observation;
+mod stand_in;
 mod verdict;
 
 pub use observation::Observation;
+pub use stand_in::{History, Wanted, decide, share};
 pub use verdict::{Action, Alert, Verdict};
 
 // To come (owner: the helper for decisions), with these signatures:

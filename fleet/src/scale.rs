@@ -1,1 +1,22 @@
 //! The scaler: watches, decides, resizes.
+//!
+//! One task has all the state and does all the resizing, one at a time; what takes long (readings, cleanups) is done beside it and comes
+//! back as a message. So a kill is answered at once, and nothing is half done when it ends.
+
+mod clock;
+mod endpoint;
+mod exposition;
+mod figures;
+mod gather;
+mod run;
+mod scaler;
+mod scrape;
+mod settings;
+mod shrink;
+mod state;
+mod tracked;
+mod voice;
+
+pub use run::{failure, run};
+pub use settings::Settings;
+pub use voice::Voice;

@@ -1,0 +1,247 @@
+//! [`run`]: rounds at their times, events at once, until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::engine::{Actuator, EngineError};
+use crate::failure::Failure;
+use crate::profile::Profile;
+use crate::scale::endpoint::serve;
+use crate::scale::gather::{Ports, gather};
+use crate::scale::scaler::{Message, Scaler};
+use crate::scale::settings::Settings;
+use crate::scale::state::{Found, State};
+use crate::scale::voice::Voice;
+
+/// Messages that may wait; who has more to send waits.
+const WAITING: usize = 64;
+/// So long after an engine was away it is asked again, at first.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Watches and resizes the profile's services until `stop` ends.
+///
+/// # Errors
+///
+/// The engine does not answer at the start; the file of the state, or the address for metrics, can't be used. What happens later is said
+/// and survived.
+pub async fn run<A: Actuator + 'static>(
+    engine: A,
+    profile: &Profile,
+    settings: Settings,
+    mut voice: Voice,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let engine = Arc::new(engine);
+    engine.containers().await.map_err(|error| failure(&error))?;
+    let state = load(&settings, &mut voice)?;
+    let (send, mut messages) = mpsc::channel(WAITING);
+    let mut scaler = Scaler::new(
+        Arc::clone(&engine),
+        profile,
+        settings.clone(),
+        state,
+        voice,
+        send.clone(),
+    );
+    if let Some(address) = settings.metrics {
+        let bound = serve(address, scaler.figures.clone()).await?;
+        scaler
+            .voice
+            .note(&format!("metrics: http://{bound}/metrics"));
+    }
+    let watching = tokio::spawn(watch(Arc::clone(&engine), send.clone()));
+    let ports = ports(profile, settings.is_local);
+    let mut stop = std::pin::pin!(stop);
+    let mut pace = Pace::new(settings.interval);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(message) = messages.recv() => match message {
+                Message::Gathered(Err(error)) if settings.once => return Err(failure(&error)),
+                message => take(&mut scaler, &mut pace, message).await,
+            },
+            () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
+                pace.begin();
+                let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
+                let send = send.clone();
+                tokio::spawn(async move { send.send(Message::Gathered(round.await)).await });
+            }
+        }
+        let is_done = settings.once && pace.is_over() && scaler.is_quiet();
+        if is_done || !scaler.voice.is_heard() {
+            break;
+        }
+    }
+    watching.abort();
+    save(&mut scaler);
+    Ok(())
+}
+
+async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, message: Message) {
+    match message {
+        Message::Gathered(Ok(seen)) => {
+            scaler.round(seen).await;
+            pace.end();
+        }
+        Message::Gathered(Err(error)) => {
+            scaler.engine_is_away(&error);
+            scaler.figures.all().rounds_failed_total += 1;
+            pace.back_off();
+        }
+        Message::EventsEnded(error) => scaler.engine_is_away(&error),
+        Message::Happened(event) => scaler.happened(event).await,
+        Message::Cleaned { id, asked, usage } => scaler.cleaned(&id, asked, usage).await,
+        Message::Settled { id, usage } => scaler.settled(&id, usage).await,
+    }
+    if scaler.is_due() && !pace.is_under_way {
+        pace.next = Instant::now();
+    }
+    save(scaler);
+}
+
+/// When rounds are.
+#[derive(Debug)]
+struct Pace {
+    interval: Duration,
+    next: Instant,
+    pause: Duration,
+    is_under_way: bool,
+    rounds: u64,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Pace {
+        Pace {
+            interval,
+            next: Instant::now(),
+            pause: FIRST_PAUSE,
+            is_under_way: false,
+            rounds: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.is_under_way = true;
+        self.next = Instant::now() + self.interval;
+    }
+
+    fn end(&mut self) {
+        self.is_under_way = false;
+        self.pause = FIRST_PAUSE;
+        self.rounds += 1;
+    }
+
+    /// One was made, and no other is due.
+    fn is_over(&self) -> bool {
+        self.rounds > 0 && !self.is_under_way && self.next > Instant::now()
+    }
+
+    /// Twice as long each time, and not longer than a round's time.
+    fn back_off(&mut self) {
+        self.is_under_way = false;
+        self.next = Instant::now() + self.pause.min(self.interval);
+        self.pause = self.pause.saturating_mul(2);
+    }
+}
+
+/// Whoever listens: from the start, and again when the engine is back.
+async fn watch<A: Actuator>(engine: Arc<A>, messages: mpsc::Sender<Message>) {
+    let (send, mut events) = mpsc::channel(WAITING);
+    loop {
+        let ended = {
+            let mut watching = std::pin::pin!(engine.watch(&send));
+            loop {
+                tokio::select! {
+                    ended = &mut watching => break ended,
+                    Some(event) = events.recv() => {
+                        if messages.send(Message::Happened(event)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        };
+        let Err(error) = ended else {
+            return;
+        };
+        if messages.send(Message::EventsEnded(error)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(FIRST_PAUSE).await;
+    }
+}
+
+fn ports(profile: &Profile, is_local: bool) -> Ports {
+    let services = profile.services.iter();
+    let port = |port: Option<u16>| port.filter(|_| is_local);
+    let all: BTreeMap<_, _> = services
+        .map(|service| (service.name.clone(), port(service.metrics_port)))
+        .collect();
+    Arc::new(all)
+}
+
+fn load(settings: &Settings, voice: &mut Voice) -> Result<State, Failure> {
+    let Some(path) = &settings.state else {
+        return Ok(State::new());
+    };
+    let shown = path.display();
+    let (state, found) = State::load(path).map_err(|error| cant_keep(path, &error))?;
+    match found {
+        Found::Histories(services) => {
+            voice.note(&format!(
+                "{shown}: goes on with what is known of {services} services"
+            ));
+        }
+        Found::Nothing => voice.note(&format!("{shown}: not there yet; starts clean")),
+        Found::Broken(why, aside) => voice.note(&format!(
+            "{shown}: is no state of this scaler ({why}); moved to {}; starts clean",
+            aside.display()
+        )),
+    }
+    if !settings.dry_run {
+        state.save(path).map_err(|error| cant_keep(path, &error))?;
+    }
+    Ok(state)
+}
+
+fn cant_keep(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Failure::CANT_CREATE,
+        format!(
+            "{}: the state can't be kept there: {error}; name another file by --state",
+            path.display()
+        ),
+    )
+}
+
+fn save<A: Actuator + 'static>(scaler: &mut Scaler<A>) {
+    let path = match &scaler.settings.state {
+        Some(path) if !scaler.settings.dry_run => path.clone(),
+        _ => return,
+    };
+    match scaler.state().save(&path) {
+        Ok(()) => scaler.voice.over("state", "the state is kept again"),
+        Err(error) => {
+            let text = format!("{}: the state can't be kept: {error}", path.display());
+            scaler.voice.note_once("state", &text);
+        }
+    }
+}
+
+/// With the code that scripts tell it by.
+pub fn failure(error: &EngineError) -> Failure {
+    let code = match error {
+        EngineError::Away(_) => Failure::UNAVAILABLE,
+        EngineError::Gone(_) => Failure::NO_HOST,
+        EngineError::Refused(_) => Failure::REFUSED,
+        EngineError::NoPermission(_) => Failure::NO_PERMISSION,
+    };
+    Failure::new(code, error)
+}

@@ -1,0 +1,160 @@
+//! [`State`]: what outlives the scaler, in one JSON file.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::History;
+
+/// Of the file; another one starts clean.
+const VERSION: u32 = 1;
+
+/// What outlives the scaler.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    version: u32,
+    /// Seconds since the epoch; the next run's clock does not begin before.
+    pub(super) saved_at_s: u64,
+    pub(super) services: BTreeMap<String, History>,
+}
+
+/// What was found, for the note.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    /// Of so many services.
+    Histories(usize),
+    /// Why it can't be used; it was moved to that name.
+    Broken(String, PathBuf),
+}
+
+impl State {
+    pub(super) fn new() -> State {
+        State {
+            version: VERSION,
+            ..State::default()
+        }
+    }
+
+    /// What is no state of ours is moved aside, not overwritten: somebody may have named another file by mistake.
+    ///
+    /// # Errors
+    ///
+    /// There is a file, and it can't be read or moved.
+    pub(super) fn load(path: &Path) -> io::Result<(State, Found)> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok((State::new(), Found::Nothing));
+            }
+            Err(error) => return Err(error),
+        };
+        let why = match serde_json::from_slice::<State>(&bytes) {
+            Ok(state) if state.version == VERSION => {
+                let found = Found::Histories(state.services.len());
+                return Ok((state, found));
+            }
+            Ok(other) => format!("it is of version {}, not {VERSION}", other.version),
+            Err(error) => error.to_string(),
+        };
+        let aside = beside(path, ".broken");
+        fs::rename(path, &aside)?;
+        Ok((State::new(), Found::Broken(why, aside)))
+    }
+
+    /// All or nothing, also when the power fails.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let draft = beside(path, ".new");
+        let mut file = File::create(&draft)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("plimsoll-state-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let mut names: Vec<_> = entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_saved_comes_back() {
+        let folder = Folder::new("saved");
+        let path = folder.0.join("state.json");
+        assert_eq!(State::load(&path).unwrap().1, Found::Nothing);
+        let mut state = State::new();
+        state.saved_at_s = 77;
+        let mut history = History::default();
+        history.killed(5, 64 << 20);
+        state.services.insert("fusion".to_owned(), history.clone());
+        for _ in 0..2 {
+            state.save(&path).unwrap();
+        }
+        let (loaded, found) = State::load(&path).unwrap();
+        assert_eq!((loaded.saved_at_s, found), (77, Found::Histories(1)));
+        let json = |history: &History| serde_json::to_string(history).unwrap();
+        assert_eq!(json(&loaded.services["fusion"]), json(&history));
+        // No draft stays behind.
+        assert_eq!(folder.names(), ["state.json"]);
+    }
+
+    #[test]
+    fn what_is_no_state_is_moved_aside() {
+        let folder = Folder::new("broken");
+        let path = folder.0.join("state.json");
+        let future = r#"{"version":2,"saved_at_s":1,"services":{}}"#;
+        for text in ["", "{", "[]", "a diary", future] {
+            fs::write(&path, text).unwrap();
+            let (state, found) = State::load(&path).unwrap();
+            assert!(state.services.is_empty());
+            let Found::Broken(_, aside) = found else {
+                panic!("{text}: {found:?}");
+            };
+            assert_eq!(fs::read_to_string(aside).unwrap(), text);
+            assert!(!path.exists());
+        }
+        fs::create_dir(&path).unwrap();
+        State::load(&path).unwrap_err();
+        State::new()
+            .save(&folder.0.join("no/such/folder"))
+            .unwrap_err();
+    }
+}

@@ -1,0 +1,148 @@
+//! [`Tracked`]: what the scaler keeps of one container while it runs.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::decide::Alert;
+use crate::engine::Container;
+use crate::profile::Policy;
+
+/// One container of a service that the profile knows.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    /// By which its history is kept: the service, or service and container where it has several.
+    pub(super) key: String,
+    pub(super) metrics_url: Option<String>,
+    pub(super) policy: Option<Policy>,
+    /// As far as is known; `None`: unlimited.
+    pub(super) limit_bytes: Option<u64>,
+    /// Engines tell of one kill several times.
+    pub(super) killed: Option<Instant>,
+    pub(super) shrinking: Option<Shrinking>,
+    /// A cleanup is not asked for again and again in vain.
+    pub(super) no_shrink_before: Option<Instant>,
+    pub(super) alert: Option<Alert>,
+}
+
+/// A limit on its way down.
+#[derive(Clone, Debug)]
+pub(super) struct Shrinking {
+    pub(super) from_bytes: u64,
+    pub(super) to_bytes: u64,
+    pub(super) reason: String,
+    pub(super) is_set: bool,
+}
+
+impl Tracked {
+    fn new(key: String) -> Tracked {
+        Tracked {
+            key,
+            metrics_url: None,
+            policy: None,
+            limit_bytes: None,
+            killed: None,
+            shrinking: None,
+            no_shrink_before: None,
+            alert: None,
+        }
+    }
+
+    /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let limit_bytes = self.limit_bytes.unwrap_or(0);
+        self.shrinking.as_ref().map_or(limit_bytes, |shrinking| {
+            limit_bytes.max(shrinking.from_bytes)
+        })
+    }
+}
+
+/// Takes a new list: who is gone is forgotten, who is new is known from now on. Limits are as the list says.
+pub(super) fn update(
+    tracked: &mut BTreeMap<String, Tracked>,
+    containers: &[Container],
+    policies: &BTreeMap<String, Option<Policy>>,
+) {
+    tracked.retain(|id, _| containers.iter().any(|container| container.id == *id));
+    let mut replicas = BTreeMap::new();
+    for container in containers {
+        *replicas.entry(container.service.as_str()).or_insert(0) += 1;
+    }
+    for container in containers {
+        let (id, service) = (&container.id, &container.service);
+        let Some(policy) = policies.get(service) else {
+            continue;
+        };
+        let key = match replicas.get(service.as_str()) {
+            Some(1) | None => service.clone(),
+            Some(_) => format!("{service}/{id}"),
+        };
+        let one = tracked
+            .entry(id.clone())
+            .or_insert_with(|| Tracked::new(key.clone()));
+        one.key = key;
+        one.metrics_url.clone_from(&container.metrics_url);
+        one.policy.clone_from(policy);
+        one.limit_bytes = container.limit_bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(id: &str, service: &str, limit_bytes: u64) -> Container {
+        Container {
+            id: id.to_owned(),
+            service: service.to_owned(),
+            metrics_url: None,
+            limit_bytes: Some(limit_bytes),
+            swap_limit_bytes: None,
+        }
+    }
+
+    #[test]
+    fn replicas_have_histories_of_their_own() {
+        let policies = [("a", None), ("b", None)];
+        let policies = policies
+            .map(|(name, policy)| (name.to_owned(), policy))
+            .into();
+        let mut tracked = BTreeMap::new();
+        let all = [
+            container("a-1", "a", 5),
+            container("b-1", "b", 6),
+            container("b-2", "b", 7),
+            container("c-1", "c", 8),
+        ];
+        update(&mut tracked, &all, &policies);
+        let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
+        assert_eq!(keys, ["a", "b/b-1", "b/b-2"]);
+        tracked.get_mut("a-1").unwrap().alert = Some(Alert::HostFull);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 9), container("b-2", "b", 7)],
+            &policies,
+        );
+        let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
+        assert_eq!(keys, ["a", "b"]);
+        let kept = &tracked["a-1"];
+        assert_eq!(
+            (kept.limit_bytes, kept.alert),
+            (Some(9), Some(Alert::HostFull))
+        );
+    }
+
+    #[test]
+    fn what_shrinks_holds_its_old_limit() {
+        let mut one = Tracked::new("a".to_owned());
+        one.limit_bytes = Some(64);
+        assert_eq!(one.held_bytes(), 64);
+        one.shrinking = Some(Shrinking {
+            from_bytes: 128,
+            to_bytes: 64,
+            reason: String::new(),
+            is_set: true,
+        });
+        assert_eq!(one.held_bytes(), 128);
+    }
+}
