@@ -17,6 +17,8 @@ mod state;
 mod tracked;
 mod voice;
 
+pub(crate) use scrape::Scraper;
+
 pub use run::{failure, run};
 pub use settings::Settings;
 pub use voice::Voice;

@@ -2,11 +2,9 @@
 
 mod compose;
 mod engine;
-mod failed;
 mod resize;
 mod start;
 mod wait;
 
-pub use failed::failure;
 pub use resize::{Resized, resize};
 pub use start::{Start, start};

@@ -26,7 +26,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::new(Failure::USAGE, message));
     }
     let resized = block_on(async {
-        let engine = Docker::connect(args.host.as_deref()).map_err(|error| up::failure(&error))?;
+        let engine = Docker::connect(args.host.as_deref())?;
         up::resize(&engine, &args.service, args.size).await
     })??;
     let lines = resized.iter().map(|one| format!("{one}\n"));

@@ -111,7 +111,11 @@ pub fn that_fit(width: u16) -> Vec<Column> {
 /// In nine characters: one digit after the point is enough for what changes every second.
 fn short(bytes: u64) -> String {
     let amount = bytes as f64;
-    let (kib, mib, gib) = (amount / 1024.0, amount / 1_048_576.0, amount / 1_073_741_824.0);
+    let (kib, mib, gib) = (
+        amount / 1024.0,
+        amount / 1_048_576.0,
+        amount / 1_073_741_824.0,
+    );
     match amount {
         _ if mib < 1.0 => format!("{kib:.0} KiB"),
         _ if mib < 999.95 => format!("{mib:.1} MiB"),
@@ -132,7 +136,11 @@ fn trend(bytes_per_minute: f64) -> String {
 fn action(last: &Resize, now_s: u64) -> String {
     let limit = |bytes: Option<u64>| bytes.map_or_else(|| "none".to_owned(), size::human);
     let ago = span::human(now_s.saturating_sub(last.at_s));
-    format!("{} -> {}, {ago} ago", limit(last.from_bytes), limit(last.to_bytes))
+    format!(
+        "{} -> {}, {ago} ago",
+        limit(last.from_bytes),
+        limit(last.to_bytes)
+    )
 }
 
 /// Names come from outside: what would move the cursor is shown as a question mark.
@@ -169,7 +177,14 @@ mod tests {
     fn cells_have_units_and_unknown_is_a_dash() {
         let cells = Column::ALL.map(|column| column.cell(&row(), 220));
         let expected = [
-            "fus?ion", "301.2 MiB", "1.50 GiB", "512.0 MiB", "59", "normal", "-12.5 MiB/min", "none -> 512 MiB, 2 min ago",
+            "fus?ion",
+            "301.2 MiB",
+            "1.50 GiB",
+            "512.0 MiB",
+            "59",
+            "normal",
+            "-12.5 MiB/min",
+            "none -> 512 MiB, 2 min ago",
         ];
         assert_eq!(cells, expected);
         let nothing = Row {
@@ -206,7 +221,12 @@ mod tests {
     #[test]
     fn a_trend_has_a_sign_or_is_none() {
         let mib = MIB as f64;
-        for (rate, text) in [(mib, "+1.0 MiB/min"), (0.9 * mib, "steady"), (-mib / 2.0, "steady"), (-2048.0 * mib, "-2.00 GiB/min")] {
+        for (rate, text) in [
+            (mib, "+1.0 MiB/min"),
+            (0.9 * mib, "steady"),
+            (-mib / 2.0, "steady"),
+            (-2048.0 * mib, "-2.00 GiB/min"),
+        ] {
             assert_eq!(trend(rate), text);
         }
     }
@@ -215,12 +235,17 @@ mod tests {
     fn narrow_terminals_keep_what_matters() {
         let names = |width| {
             let kept = that_fit(width);
-            kept.iter().map(|column| column.heading()).collect::<Vec<_>>()
+            kept.iter()
+                .map(|column| column.heading())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(200).len(), 8);
         assert_eq!(names(113).len(), 8);
         assert_eq!(names(112).len(), 7);
-        assert_eq!(names(80), ["service", "used", "floor", "limit", "%", "level"]);
+        assert_eq!(
+            names(80),
+            ["service", "used", "floor", "limit", "%", "level", "trend"]
+        );
         assert_eq!(names(40), ["service", "used", "%", "level"]);
         assert_eq!(names(39), ["service", "%", "level"]);
         assert_eq!(names(1), ["service", "%"]);

@@ -101,7 +101,11 @@ impl Fleet {
 
     /// The fullest first. `known`: what the scaler has written down, by service.
     pub fn rows(&self, known: &BTreeMap<String, Resize>) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.seen.values().map(|seen| self.row(seen, known)).collect();
+        let mut rows: Vec<Row> = self
+            .seen
+            .values()
+            .map(|seen| self.row(seen, known))
+            .collect();
         rows.sort_by(|a, b| {
             let by_percent = |row: &Row| row.percent.unwrap_or(-1.0);
             by_percent(b)
@@ -114,7 +118,10 @@ impl Fleet {
 
     fn row(&self, seen: &Seen, known: &BTreeMap<String, Resize>) -> Row {
         let now = &seen.now;
-        let alike = self.seen.values().filter(|other| other.now.service == now.service);
+        let alike = self
+            .seen
+            .values()
+            .filter(|other| other.now.service == now.service);
         let name = match alike.count() {
             1 => &now.service,
             _ => &now.id,
@@ -130,7 +137,10 @@ impl Fleet {
             percent,
             level: now.level.or_else(|| percent.map(level)),
             trend: trend(&seen.used),
-            last: [seen.last, written].into_iter().flatten().max_by_key(|last| last.at_s),
+            last: [seen.last, written]
+                .into_iter()
+                .flatten()
+                .max_by_key(|last| last.at_s),
         }
     }
 }
@@ -211,7 +221,9 @@ pub(crate) mod tests {
 
     #[test]
     fn the_floor_is_known_only_where_the_service_says_it() {
-        for (reclaimable_mib, floor_mib) in [(None, None), (Some(30), Some(70)), (Some(500), Some(0))] {
+        for (reclaimable_mib, floor_mib) in
+            [(None, None), (Some(30), Some(70)), (Some(500), Some(0))]
+        {
             let mut sample = sample("a", 100, None);
             sample.reclaimable_bytes = reclaimable_mib.map(|mib: u64| mib * MIB);
             let floor = rows(vec![sample])[0].floor_bytes;
@@ -268,7 +280,10 @@ pub(crate) mod tests {
         assert_eq!(fleet.rows(&written(50))[0].last.unwrap().at_s, 50);
         fleet.observe(Duration::from_secs(1), 101, vec![sample("a", 10, Some(96))]);
         let last = fleet.rows(&written(50))[0].last.unwrap();
-        assert_eq!((last.at_s, last.from_bytes, last.to_bytes), (101, Some(64 * MIB), Some(96 * MIB)));
+        assert_eq!(
+            (last.at_s, last.from_bytes, last.to_bytes),
+            (101, Some(64 * MIB), Some(96 * MIB))
+        );
         assert_eq!(fleet.rows(&written(102))[0].last.unwrap().at_s, 102);
     }
 

@@ -9,8 +9,9 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::engine::Actuator;
+use crate::engine::{Actuator, EngineError};
 use crate::failure::Failure;
+use crate::scale::Scraper;
 use crate::top::fleet::Fleet;
 use crate::top::gather::gather;
 use crate::top::plain;
@@ -57,7 +58,8 @@ fn wish(event: &Event) -> Option<Wish> {
 /// The engine does not answer.
 pub async fn once(engine: &impl Actuator) -> Result<String, Failure> {
     let mut fleet = Fleet::default();
-    let samples = gather(engine).await.map_err(|error| Failure::from(&error))?;
+    let scraper = Scraper::new();
+    let samples = gather(engine, &scraper).await?;
     let now_s = now_s();
     fleet.observe(Duration::ZERO, now_s, samples);
     Ok(plain::text(&fleet.rows(&BTreeMap::new()), now_s))
@@ -68,7 +70,11 @@ pub async fn once(engine: &impl Actuator) -> Result<String, Failure> {
 /// # Errors
 ///
 /// The engine does not answer at the first look, or the terminal does not do as it should.
-pub async fn live(engine: &impl Actuator, interval: Duration, has_colors: bool) -> Result<(), Failure> {
+pub async fn live(
+    engine: &impl Actuator,
+    interval: Duration,
+    has_colors: bool,
+) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         let message = format!("the terminal can't be used: {error}; try --once");
         Failure::new(Failure::UNAVAILABLE, message)
@@ -80,12 +86,10 @@ pub async fn live(engine: &impl Actuator, interval: Duration, has_colors: bool) 
         ..View::default()
     };
     let mut fleet = Fleet::default();
+    let scraper = Scraper::new();
     let begun = Instant::now();
     // What is wrong at the first look is said where the shell is.
-    let mut samples = gather(engine).await.map_err(|error| Failure::from(&error));
-    if let Err(failure) = samples {
-        return Err(failure);
-    }
+    let mut samples: Result<_, EngineError> = Ok(gather(engine, &scraper).await?);
     let mut screen = Screen::open().map_err(failed)?;
     let mut keys = Keys::read();
     loop {
@@ -94,13 +98,13 @@ pub async fn live(engine: &impl Actuator, interval: Duration, has_colors: bool) 
                 fleet.observe(begun.elapsed(), now_s(), samples);
                 view.trouble = None;
             }
-            Err(failure) => view.trouble = Some(failure.message),
+            Err(error) => view.trouble = Some(error.to_string()),
         }
         view.now_s = now_s();
         view.rows = fleet.rows(&BTreeMap::new());
         let next = async {
             tokio::time::sleep(interval).await;
-            gather(engine).await.map_err(|error| Failure::from(&error))
+            gather(engine, &scraper).await
         };
         let mut next = std::pin::pin!(next);
         samples = loop {

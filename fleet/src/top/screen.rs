@@ -46,10 +46,14 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
         Column::Service => Constraint::Min(column.width()),
         _ => Constraint::Length(column.width()),
     });
-    let heading = columns.iter().map(|column| cell(*column, column.heading().to_owned()));
+    let heading = columns
+        .iter()
+        .map(|column| cell(*column, column.heading().to_owned()));
     let heading = Drawn::new(heading).style(Style::new().add_modifier(Modifier::BOLD));
     let rows = shown.map(|row| {
-        let cells = columns.iter().map(|column| cell(*column, column.cell(row, view.now_s)));
+        let cells = columns
+            .iter()
+            .map(|column| cell(*column, column.cell(row, view.now_s)));
         Drawn::new(cells).style(style(row.level, view.has_colors))
     });
     let table = Table::new(rows, widths).header(heading).column_spacing(GAP);
@@ -65,7 +69,8 @@ fn summary(view: &View) -> Line<'static> {
         };
         return Line::styled(trouble.clone(), style);
     }
-    let sum = |bytes: fn(&Row) -> Option<u64>| size::human(view.rows.iter().filter_map(bytes).sum());
+    let sum =
+        |bytes: fn(&Row) -> Option<u64>| size::human(view.rows.iter().filter_map(bytes).sum());
     let used = sum(|row| row.used_bytes);
     let limits = sum(|row| row.limit_bytes);
     let services = match view.rows.len() {
@@ -157,7 +162,11 @@ mod tests {
         fleet.observe(
             Duration::ZERO,
             0,
-            vec![sample("exchange-intl", 30, Some(256)), redis, sample("news", 5, None)],
+            vec![
+                sample("exchange-intl", 30, Some(256)),
+                redis,
+                sample("news", 5, None),
+            ],
         );
         View {
             rows: fleet.rows(&BTreeMap::new()),
@@ -201,7 +210,9 @@ mod tests {
         let redis: Vec<&str> = lines[2].split_whitespace().collect();
         assert_eq!(
             redis,
-            ["redis", "95.0", "MiB", "55.0", "MiB", "100.0", "MiB", "95", "critical", "-", "-"]
+            [
+                "redis", "95.0", "MiB", "55.0", "MiB", "100.0", "MiB", "95", "critical", "-", "-"
+            ]
         );
     }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use crate::engine::{Actuator, Container, EngineError, least_limit_bytes};
 use crate::failure::Failure;
 use crate::size;
-use crate::up::failure;
 
 /// One container whose limit was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +44,11 @@ pub async fn resize(
     name: &str,
     to_bytes: u64,
 ) -> Result<Vec<Resized>, Failure> {
-    let running = engine.containers().await.map_err(|error| failure(&error))?;
+    let running = engine.containers().await?;
     let named = find(&running, name)?;
     // Asked of all before the first is changed: replicas of a service stay alike.
     for container in &named {
-        let used = engine.usage(&container.id).await;
-        let used_bytes = used.map_err(|error| failure(&error))?.used_bytes;
+        let used_bytes = engine.usage(&container.id).await?.used_bytes;
         let is_lower = container.limit_bytes.is_none_or(|limit| to_bytes < limit);
         if is_lower && to_bytes < least_limit_bytes(used_bytes) {
             return Err(below_usage(&container.id, used_bytes, to_bytes));
@@ -58,8 +56,7 @@ pub async fn resize(
     }
     let mut resized = Vec::with_capacity(named.len());
     for container in named {
-        let changed = engine.resize(&container.id, to_bytes).await;
-        changed.map_err(|error| failure(&error))?;
+        engine.resize(&container.id, to_bytes).await?;
         resized.push(verify(engine, container, to_bytes).await?);
     }
     Ok(resized)
@@ -103,14 +100,10 @@ async fn verify(
     before: &Container,
     to_bytes: u64,
 ) -> Result<Resized, Failure> {
-    let running = engine.containers().await.map_err(|error| failure(&error))?;
+    let running = engine.containers().await?;
     let now = running.into_iter().find(|now| now.id == before.id);
-    let now = now.ok_or_else(|| {
-        failure(&EngineError::Gone(format!(
-            "{} ended after the change",
-            before.id
-        )))
-    })?;
+    let ended = || EngineError::Gone(format!("{} ended after the change", before.id));
+    let now = now.ok_or_else(ended)?;
     // A kernel that does not count swap has no such limit.
     let swap_is = now.swap_limit_bytes.is_none_or(|swap| swap == to_bytes);
     if now.limit_bytes != Some(to_bytes) || !swap_is {
