@@ -55,7 +55,7 @@ impl Compose {
         matches!(output, Ok(Ok(output)) if output.status.success())
     }
 
-    /// What a person would write, without the engine's address.
+    /// What a person would write in the files' directory.
     pub fn shown(&self, verb: &[&str]) -> String {
         let arguments = self.arguments(verb);
         let arguments = arguments

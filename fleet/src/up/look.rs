@@ -1,6 +1,5 @@
 //! What the engine says of the containers that are waited for.
 
-use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
@@ -8,6 +7,7 @@ use bollard::models::{
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 
+use crate::engine::{Docker, EngineError};
 use crate::up::wait::{Health, Seen, Status};
 
 /// Of each container that is not up.
@@ -20,18 +20,18 @@ const MAX_LOG_CHARS: usize = 400;
 /// # Errors
 ///
 /// The engine does not answer.
-pub async fn look(docker: &Docker, ids: &[String]) -> Result<Vec<Seen>, Error> {
+pub async fn look(engine: &Docker, ids: &[String]) -> Result<Vec<Seen>, EngineError> {
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
-        match docker
-            .inspect_container(id, None::<InspectContainerOptions>)
-            .await
-        {
+        let inspected = engine
+            .client()
+            .inspect_container(id, None::<InspectContainerOptions>);
+        match inspected.await {
             Ok(inspected) => all.extend(seen(inspected)),
             Err(Error::DockerResponseServerError {
                 status_code: 404, ..
             }) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(engine.failed(error)),
         }
     }
     Ok(all)
@@ -75,17 +75,32 @@ fn seen(inspected: ContainerInspectResponse) -> Option<Seen> {
 }
 
 /// The last lines that a container wrote; none where the engine does not say.
-pub async fn last_lines(docker: &Docker, name: &str) -> Vec<String> {
+pub async fn last_lines(engine: &Docker, name: &str) -> Vec<String> {
     let options = LogsOptionsBuilder::default()
         .stdout(true)
         .stderr(true)
         .tail(LOG_LINES);
-    let mut logs = Box::pin(docker.logs(name, Some(options.build())));
+    let mut logs = Box::pin(engine.client().logs(name, Some(options.build())));
     let mut text = String::new();
     while let Some(Ok(output)) = logs.next().await {
         text += &String::from_utf8_lossy(&output.into_bytes());
     }
     text.lines().map(printable).collect()
+}
+
+/// What the last health check that failed said; `None`: none failed, or there is none.
+pub async fn last_check(engine: &Docker, name: &str) -> Option<String> {
+    let inspected = engine
+        .client()
+        .inspect_container(name, None::<InspectContainerOptions>);
+    let log = inspected.await.ok()?.state?.health?.log?;
+    let last = log.last().filter(|check| check.exit_code != Some(0))?;
+    let output = last.output.as_deref().unwrap_or_default();
+    let line = printable(output.lines().next().unwrap_or_default());
+    Some(format!(
+        "ended with {}: {line}",
+        last.exit_code.unwrap_or(-1)
+    ))
 }
 
 /// What would move the cursor is shown as a question mark.
