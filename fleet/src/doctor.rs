@@ -34,6 +34,8 @@ use crate::engine::Docker;
 pub struct Places {
     /// The kernel's log.
     pub kmsg: PathBuf,
+    /// The command that knows it where the device is missing.
+    pub dmesg: PathBuf,
     /// Where `meminfo`, `swaps` and `uptime` are.
     pub proc: PathBuf,
     /// Where cgroups are mounted.
@@ -49,6 +51,7 @@ impl Default for Places {
     fn default() -> Places {
         Places {
             kmsg: PathBuf::from("/dev/kmsg"),
+            dmesg: PathBuf::from("dmesg"),
             proc: PathBuf::from("/proc"),
             cgroups: PathBuf::from("/sys/fs/cgroup"),
             host: None,
@@ -68,7 +71,10 @@ struct Engine {
 /// Looks at everything once; changes nothing.
 pub async fn examine(places: &Places) -> Report {
     let mut report = Report::default();
-    let log = report.part(Part::KernelLog, kernel_log::read(&places.kmsg).await);
+    let log = report.part(
+        Part::KernelLog,
+        kernel_log::read(&places.kmsg, &places.dmesg).await,
+    );
     let logged = log.map_or_else(Vec::new, |text| kernel_log::parse(&text));
     let walk = report.part(Part::Cgroups, cgroups::walk(&places.cgroups));
     let walk = walk.unwrap_or_default();

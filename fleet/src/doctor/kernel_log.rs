@@ -134,17 +134,17 @@ pub fn uptime_s(proc_uptime: &str) -> Option<u64> {
     proc_uptime.split('.').next()?.trim().parse().ok()
 }
 
-/// The kernel's log as text, from `kmsg` or else from `dmesg`.
+/// The kernel's log as text, from the device `kmsg` or else by the command `dmesg`.
 ///
 /// # Errors
 ///
 /// Neither may be read.
-pub async fn read(kmsg: &Path) -> Result<String, Unreadable> {
+pub async fn read(kmsg: &Path, dmesg: &Path) -> Result<String, Unreadable> {
     let error = match read_kmsg(kmsg) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
-    let dmesg = tokio::process::Command::new("dmesg")
+    let dmesg = tokio::process::Command::new(dmesg)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
