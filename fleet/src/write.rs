@@ -3,6 +3,7 @@
 pub mod compose;
 mod file;
 pub mod grafana;
+pub mod k8s;
 pub mod prometheus;
 pub mod redis;
 mod yaml;

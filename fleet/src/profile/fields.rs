@@ -199,17 +199,20 @@ impl<'a> Fields<'a> {
         keys.into_iter().filter_map(table).collect()
     }
 
-    /// Each key with its text and where the key stands, in the order of their names.
+    /// Each key with its text, which may be empty, and where the key stands, in the order of their names.
     pub(super) fn texts(&self, problems: &mut Problems<'_>) -> Vec<(At<String>, String)> {
         let mut texts = Vec::new();
-        for (key, _) in self.table {
+        for (key, value) in self.table {
             let name = key.get_ref().as_ref();
-            if let Some(text) = self.text(name, problems) {
-                let name = At {
-                    value: name.to_owned(),
-                    at: key.span().start,
-                };
-                texts.push((name, text.value.to_owned()));
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    let name = At {
+                        value: name.to_owned(),
+                        at: key.span().start,
+                    };
+                    texts.push((name, text.to_owned()));
+                }
+                None => self.wrong(name, value, "a text in quotes", problems),
             }
         }
         texts

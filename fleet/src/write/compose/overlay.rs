@@ -34,12 +34,11 @@ fn changes(before: &Value, after: &Value) -> Value {
         }
     }
     for (key, _) in before {
-        if after.contains_key(key) {
+        // What is not said again would stay. A health check does: docker-compose 1.29.2 refuses to switch one off in a file of its own.
+        if after.contains_key(key) || key == "healthcheck" {
             continue;
         }
-        // What is not said again would stay.
         let none = match key.as_str() {
-            Some("healthcheck") => map([("disable", true)]).into(),
             Some("environment") => Value::from(Mapping::new()),
             _ => Value::Null,
         };
