@@ -24,8 +24,6 @@ use crate::size::human;
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// A healthy engine answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The kernel rounds limits to whole pages, and those can have 64 KiB.
-const PAGE_BYTES: u64 = 64 << 10;
 
 /// A Docker engine, by its socket.
 #[derive(Debug)]
@@ -127,26 +125,11 @@ impl Docker {
         updated.map_err(|error| self.asked(id).failed(error))
     }
 
-    /// What the engine says it has set, and what the kernel has where it runs.
+    /// As the engine says after the change.
     async fn has(&self, id: &str, to_bytes: u64) -> Result<bool, EngineError> {
         let limits = self.limits(id).await?;
         let swap_is = limits.memory_swap == signed(to_bytes) || limits.memory_swap == -1;
-        if limits.memory != signed(to_bytes) || !swap_is {
-            return Ok(false);
-        }
-        if !limits.is_running {
-            return Ok(true);
-        }
-        match self.usage(id).await {
-            Ok(usage) => {
-                let in_kernel = usage.limit_bytes.unwrap_or(u64::MAX);
-                let above_host = to_bytes >= self.host_memory_bytes().await?;
-                Ok(above_host || in_kernel.abs_diff(to_bytes) < PAGE_BYTES)
-            }
-            // It ended meanwhile, and what is set is set.
-            Err(EngineError::Gone(_)) => Ok(true),
-            Err(error) => Err(error),
-        }
+        Ok(limits.memory == signed(to_bytes) && swap_is)
     }
 
     async fn roll_back(&self, id: &str, before: Limits, why: &str) -> EngineError {
@@ -218,9 +201,16 @@ impl Actuator for Docker {
 
     async fn resize(&self, id: &str, to_bytes: u64) -> Result<(), EngineError> {
         let before = self.limits(id).await?;
-        if before.is_running {
-            let used_bytes = self.usage(id).await?.used_bytes;
-            room::check(id, used_bytes, positive(Some(before.memory)), to_bytes)?;
+        let limit_bytes = positive(Some(before.memory));
+        // The engine takes its readings once a second, and one waits for the next: not where it makes no difference.
+        let is_lower = limit_bytes.is_none_or(|limit| to_bytes < limit);
+        if is_lower && before.is_running {
+            match self.usage(id).await {
+                Ok(usage) => room::check(id, usage.used_bytes, limit_bytes, to_bytes)?,
+                // Ended a moment ago; it starts again with the new limit.
+                Err(EngineError::Gone(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         let updated = self.update(id, signed(to_bytes), signed(to_bytes)).await;
         if let Err(gone @ EngineError::Gone(_)) = updated {

@@ -55,7 +55,9 @@ pub async fn run<A: Actuator + 'static>(
             .voice
             .note(&format!("metrics: http://{bound}/metrics"));
     }
-    let watching = tokio::spawn(watch(Arc::clone(&engine), send.clone()));
+    // A channel of its own: a kill does not queue behind readings.
+    let (ring, mut rung) = mpsc::channel(WAITING);
+    let watching = tokio::spawn(watch(Arc::clone(&engine), ring));
     let ports = ports(profile, settings.is_local);
     let mut stop = std::pin::pin!(stop);
     let mut pace = Pace::new(settings.interval);
@@ -63,15 +65,16 @@ pub async fn run<A: Actuator + 'static>(
         tokio::select! {
             biased;
             () = &mut stop => break,
+            Some(message) = rung.recv() => take(&mut scaler, &mut pace, message).await,
             Some(message) = messages.recv() => match message {
-                Message::Gathered(Err(error)) if settings.once => return Err(failure(&error)),
+                Message::Gathered(_, Err(error)) if settings.once => return Err(failure(&error)),
                 message => take(&mut scaler, &mut pace, message).await,
             },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
                 pace.begin();
                 let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
-                let send = send.clone();
-                tokio::spawn(async move { send.send(Message::Gathered(round.await)).await });
+                let (send, began) = (send.clone(), Instant::now());
+                tokio::spawn(async move { send.send(Message::Gathered(began, round.await)).await });
             }
         }
         let is_done = settings.once && pace.is_over() && scaler.is_quiet();
@@ -86,11 +89,11 @@ pub async fn run<A: Actuator + 'static>(
 
 async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, message: Message) {
     match message {
-        Message::Gathered(Ok(seen)) => {
-            scaler.round(seen).await;
+        Message::Gathered(began, Ok(seen)) => {
+            scaler.round(began, seen).await;
             pace.end();
         }
-        Message::Gathered(Err(error)) => {
+        Message::Gathered(_, Err(error)) => {
             scaler.engine_is_away(&error);
             scaler.figures.all().rounds_failed_total += 1;
             pace.back_off();
@@ -245,3 +248,6 @@ pub fn failure(error: &EngineError) -> Failure {
     };
     Failure::new(code, error)
 }
+
+#[cfg(test)]
+mod tests;

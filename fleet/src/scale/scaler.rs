@@ -28,7 +28,8 @@ const DRY_RUN: &str = "dry run: not done";
 /// What comes back from what was begun beside the loop.
 #[derive(Debug)]
 pub(super) enum Message {
-    Gathered(Result<Vec<Seen>, EngineError>),
+    /// A reading of everything, and when it began.
+    Gathered(Instant, Result<Vec<Seen>, EngineError>),
     Happened(Event),
     EventsEnded(EngineError),
     /// A service was asked to clean up, if it can be, and this is used since.
@@ -119,11 +120,11 @@ impl<A: Actuator + 'static> Scaler<A> {
             .note_once(ENGINE, &format!("{error}; trying again"));
     }
 
-    /// A reading of everything.
-    pub(super) async fn round(&mut self, seen: Vec<Seen>) {
+    /// A reading of everything, and when it began.
+    pub(super) async fn round(&mut self, began: Instant, seen: Vec<Seen>) {
         self.voice.over(ENGINE, "the engine is back");
         (self.is_short, self.has_shrunk) = (false, false);
-        self.know(&seen);
+        self.know(began, &seen);
         let mut verdicts = Vec::new();
         for one in seen {
             let Seen {
@@ -150,6 +151,10 @@ impl<A: Actuator + 'static> Scaler<A> {
                     continue;
                 }
             };
+            let is_stale = |one: &Tracked| !one.is_as_it_was(began);
+            if self.tracked.get(&container.id).is_some_and(is_stale) {
+                continue;
+            }
             let observed = self.observe(&container, usage, told);
             verdicts.extend(observed.map(|verdict| (container.id, verdict)));
         }
@@ -163,9 +168,9 @@ impl<A: Actuator + 'static> Scaler<A> {
     }
 
     /// Who runs, who else is on the host, and what is left for ours.
-    fn know(&mut self, seen: &[Seen]) {
+    fn know(&mut self, began: Instant, seen: &[Seen]) {
         let containers: Vec<_> = seen.iter().map(|one| one.container.clone()).collect();
-        update(&mut self.tracked, &containers, &self.policies);
+        update(&mut self.tracked, &containers, &self.policies, began);
         let others = containers
             .iter()
             .filter(|container| !self.policies.contains_key(&container.service));
@@ -271,16 +276,16 @@ impl<A: Actuator + 'static> Scaler<A> {
             // The next round sees what runs; what ended may start again.
             return;
         }
+        let now = Instant::now();
         if !self.tracked.contains_key(&id)
             && let Ok(containers) = self.engine.containers().await
         {
             // It came since the last round.
-            update(&mut self.tracked, &containers, &self.policies);
+            update(&mut self.tracked, &containers, &self.policies, now);
         }
         let Some(one) = self.tracked.get_mut(&id) else {
             return;
         };
-        let now = Instant::now();
         let is_same = one
             .killed
             .is_some_and(|before| now.duration_since(before) < SAME_KILL);
@@ -292,9 +297,11 @@ impl<A: Actuator + 'static> Scaler<A> {
         one.shrinking = None;
         let key = one.key.clone();
         self.figures.of(&key, |of| of.oom_kills_total += 1);
-        let (Some(policy), Some(limit_bytes)) = (one.policy.clone(), one.limit_bytes) else {
-            self.voice
-                .note(&format!("{key}: killed for memory, and not to be scaled"));
+        let (policy, limit_bytes) = (one.policy.clone(), one.limit_bytes);
+        let at = limit_bytes.map_or_else(|| "no limit".to_owned(), human);
+        self.voice
+            .note(&format!("{key}: the kernel killed it for memory at {at}"));
+        let (Some(policy), Some(limit_bytes)) = (policy, limit_bytes) else {
             return;
         };
         let now_s = self.clock.now_s();
@@ -407,6 +414,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         match done {
             Ok(()) => {
                 one.limit_bytes = Some(to_bytes);
+                one.changed = Some(Instant::now());
                 let now_s = self.clock.now_s();
                 self.histories
                     .entry(key.clone())

@@ -134,20 +134,17 @@ impl<A: Actuator + 'static> Scaler<A> {
         let Some(shrinking) = one.shrinking.clone().filter(|shrinking| shrinking.is_set) else {
             return;
         };
-        // Half of the room that every change leaves.
-        let is_tight = |usage: Usage| {
-            let room_bytes = least_limit_bytes(usage.used_bytes) - usage.used_bytes;
-            usage.used_bytes.saturating_add(room_bytes / 2) > shrinking.to_bytes
-        };
-        let tight = usage.ok().filter(|usage| is_tight(*usage));
-        let Some(usage) = tight else {
+        let wrong = usage
+            .ok()
+            .and_then(|usage| wrong(&usage, shrinking.to_bytes));
+        let Some(wrong) = wrong else {
             one.shrinking = None;
             self.has_shrunk = true;
             return;
         };
         let (from_bytes, to_bytes) = (shrinking.to_bytes, shrinking.from_bytes);
         if self.resize(id, from_bytes, to_bytes).await {
-            let reason = format!("taken back: {} are used already", human(usage.used_bytes));
+            let reason = format!("taken back: {wrong}");
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }
         self.give_up(id, "");
@@ -163,6 +160,51 @@ impl<A: Actuator + 'static> Scaler<A> {
         one.no_shrink_before = Some(Instant::now() + Duration::from_secs(cooldown_s));
         if !why.is_empty() {
             self.say(id, None, "", why);
+        }
+    }
+}
+
+/// Why a limit that was lowered a moment ago can't stay.
+fn wrong(usage: &Usage, limit_bytes: u64) -> Option<String> {
+    // The kernel rounds to whole pages, and those can have 64 KiB.
+    let in_kernel_bytes = usage.limit_bytes.unwrap_or(u64::MAX);
+    if in_kernel_bytes.abs_diff(limit_bytes) >= 64 << 10 {
+        return Some("the kernel has another limit".to_owned());
+    }
+    // Half of the room that every change leaves.
+    let room_bytes = least_limit_bytes(usage.used_bytes) - usage.used_bytes;
+    let is_tight = usage.used_bytes.saturating_add(room_bytes / 2) > limit_bytes;
+    is_tight.then(|| format!("{} are used already", human(usage.used_bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_limit_stays_if_it_is_in_force_and_leaves_room() {
+        const MIB: u64 = 1 << 20;
+        let table = [
+            (32 * MIB, Some(64 * MIB), true),
+            (62 * MIB, Some(64 * MIB), true),
+            (62 * MIB + 1, Some(64 * MIB), false),
+            (64 * MIB, Some(64 * MIB), false),
+            (32 * MIB, Some(64 * MIB - 4096), true),
+            (32 * MIB, Some(128 * MIB), false),
+            (32 * MIB, None, false),
+        ];
+        for (used_bytes, limit_bytes, stays) in table {
+            let usage = Usage {
+                used_bytes,
+                limit_bytes,
+                oom_kills_total: None,
+            };
+            let wrong = wrong(&usage, 64 * MIB);
+            assert_eq!(
+                wrong.is_none(),
+                stays,
+                "{used_bytes} {limit_bytes:?} {wrong:?}"
+            );
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Tracked {
     pub(super) policy: Option<Policy>,
     /// As far as is known; `None`: unlimited.
     pub(super) limit_bytes: Option<u64>,
+    /// When the scaler changed it last: a reading that began before knows nothing of that.
+    pub(super) changed: Option<Instant>,
     /// Engines tell of one kill several times.
     pub(super) killed: Option<Instant>,
     pub(super) shrinking: Option<Shrinking>,
@@ -41,11 +43,17 @@ impl Tracked {
             metrics_url: None,
             policy: None,
             limit_bytes: None,
+            changed: None,
             killed: None,
             shrinking: None,
             no_shrink_before: None,
             alert: None,
         }
+    }
+
+    /// Whether a reading that began then still says something.
+    pub(super) fn is_as_it_was(&self, began: Instant) -> bool {
+        self.changed.is_none_or(|changed| changed < began)
     }
 
     /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back.
@@ -57,11 +65,12 @@ impl Tracked {
     }
 }
 
-/// Takes a new list: who is gone is forgotten, who is new is known from now on. Limits are as the list says.
+/// Takes a new list, asked for at `began`: who is gone is forgotten, who is new is known from now on. Limits are as the list says.
 pub(super) fn update(
     tracked: &mut BTreeMap<String, Tracked>,
     containers: &[Container],
     policies: &BTreeMap<String, Option<Policy>>,
+    began: Instant,
 ) {
     tracked.retain(|id, _| containers.iter().any(|container| container.id == *id));
     let mut replicas = BTreeMap::new();
@@ -83,7 +92,9 @@ pub(super) fn update(
         one.key = key;
         one.metrics_url.clone_from(&container.metrics_url);
         one.policy.clone_from(policy);
-        one.limit_bytes = container.limit_bytes;
+        if one.is_as_it_was(began) {
+            one.limit_bytes = container.limit_bytes;
+        }
     }
 }
 
@@ -107,14 +118,14 @@ mod tests {
         let policies = policies
             .map(|(name, policy)| (name.to_owned(), policy))
             .into();
-        let mut tracked = BTreeMap::new();
+        let (mut tracked, began) = (BTreeMap::new(), Instant::now());
         let all = [
             container("a-1", "a", 5),
             container("b-1", "b", 6),
             container("b-2", "b", 7),
             container("c-1", "c", 8),
         ];
-        update(&mut tracked, &all, &policies);
+        update(&mut tracked, &all, &policies, began);
         let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["a", "b/b-1", "b/b-2"]);
         tracked.get_mut("a-1").unwrap().alert = Some(Alert::HostFull);
@@ -122,6 +133,7 @@ mod tests {
             &mut tracked,
             &[container("a-1", "a", 9), container("b-2", "b", 7)],
             &policies,
+            began,
         );
         let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["a", "b"]);
@@ -130,6 +142,20 @@ mod tests {
             (kept.limit_bytes, kept.alert),
             (Some(9), Some(Alert::HostFull))
         );
+    }
+
+    #[test]
+    fn a_reading_from_before_a_change_knows_nothing_of_it() {
+        let policies = BTreeMap::from([("a".to_owned(), None)]);
+        let (mut tracked, began) = (BTreeMap::new(), Instant::now());
+        update(&mut tracked, &[container("a-1", "a", 5)], &policies, began);
+        let one = tracked.get_mut("a-1").unwrap();
+        (one.limit_bytes, one.changed) = (Some(9), Some(began));
+        update(&mut tracked, &[container("a-1", "a", 5)], &policies, began);
+        assert_eq!(tracked["a-1"].limit_bytes, Some(9));
+        let later = began + std::time::Duration::from_millis(1);
+        update(&mut tracked, &[container("a-1", "a", 5)], &policies, later);
+        assert_eq!(tracked["a-1"].limit_bytes, Some(5));
     }
 
     #[test]

@@ -1,0 +1,281 @@
+//! An engine that does as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as Turn, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::engine::{Actuator, Container, EngineError, Event, Happening, Usage};
+use crate::failure::Failure;
+use crate::profile::{Profile, Source, read};
+use crate::scale::run::tests::INTERVAL;
+use crate::scale::voice::tests::Heard;
+use crate::scale::{Settings, Voice, run};
+
+pub const MIB: u64 = 1 << 20;
+
+/// Shared by the engine and the test.
+#[derive(Clone, Debug)]
+pub struct World {
+    facts: Arc<Mutex<Facts>>,
+    ring: mpsc::Sender<Event>,
+    rung: Arc<Turn<mpsc::Receiver<Event>>>,
+    is_away: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// By service: used and limit.
+    pub services: BTreeMap<String, (u64, u64)>,
+    pub resizes: Vec<(String, u64, Instant)>,
+    pub metrics_url: Option<String>,
+    pub lists: usize,
+    pub begun: usize,
+    pub refuses: bool,
+    pub gone_on_resize: Vec<String>,
+    pub resize_takes: Duration,
+    /// All limits together, at their highest.
+    pub most_bytes: u64,
+}
+
+impl World {
+    /// Services with what they use and may use, in MiB.
+    pub fn new(services: &[(&str, u64, u64)]) -> World {
+        let (ring, rung) = mpsc::channel(64);
+        let world = World {
+            facts: Arc::default(),
+            ring,
+            rung: Arc::new(Turn::new(rung)),
+            is_away: watch::Sender::new(false),
+        };
+        for (service, used_mib, limit_mib) in services {
+            world.starts(service, *used_mib, *limit_mib);
+        }
+        world
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap()
+    }
+
+    pub fn starts(&self, service: &str, used_mib: u64, limit_mib: u64) {
+        let bytes = (used_mib * MIB, limit_mib * MIB);
+        self.lock().services.insert(service.to_owned(), bytes);
+    }
+
+    pub fn uses(&self, service: &str, used_mib: u64) {
+        self.lock().services.get_mut(service).unwrap().0 = used_mib * MIB;
+    }
+
+    pub fn limit(&self, service: &str) -> u64 {
+        self.lock().services[service].1
+    }
+
+    pub fn resizes(&self) -> Vec<(&'static str, u64)> {
+        let known = ["crypto-a", "crypto-b", "crypto-c"];
+        let facts = self.lock();
+        let each = facts.resizes.iter().map(|(id, to_bytes, _)| {
+            let id = known.into_iter().find(|known| known == id).unwrap();
+            (id, to_bytes / MIB)
+        });
+        each.collect()
+    }
+
+    pub fn when(&self) -> Vec<Instant> {
+        self.lock().resizes.iter().map(|(.., when)| *when).collect()
+    }
+
+    pub fn lists(&self) -> usize {
+        self.lock().lists
+    }
+
+    pub async fn kill(&self, service: &str) {
+        let event = Event {
+            id: format!("crypto-{service}"),
+            what: Happening::OomKill,
+        };
+        self.ring.send(event).await.unwrap();
+    }
+
+    pub fn goes_away(&self) {
+        self.is_away.send_replace(true);
+    }
+
+    pub fn returns(&self) {
+        self.is_away.send_replace(false);
+    }
+
+    fn answers(&self) -> Result<(), EngineError> {
+        if *self.is_away.borrow() {
+            return Err(EngineError::Away("gone fishing".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Actuator for World {
+    async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        self.lock().lists += 1;
+        self.answers()?;
+        let facts = self.lock();
+        let each = facts
+            .services
+            .iter()
+            .map(|(service, (_, limit))| Container {
+                id: format!("crypto-{service}"),
+                service: service.clone(),
+                metrics_url: facts.metrics_url.clone(),
+                limit_bytes: Some(*limit),
+                swap_limit_bytes: Some(*limit),
+            });
+        Ok(each.collect())
+    }
+
+    async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
+        self.answers()?;
+        let facts = self.lock();
+        let (used, limit) = facts.services[id.strip_prefix("crypto-").unwrap()];
+        Ok(Usage {
+            used_bytes: used,
+            limit_bytes: Some(limit),
+            oom_kills_total: None,
+        })
+    }
+
+    async fn resize(&self, id: &str, to_bytes: u64) -> Result<(), EngineError> {
+        self.answers()?;
+        let takes = self.lock().resize_takes;
+        self.lock().begun += 1;
+        tokio::time::sleep(takes).await;
+        let mut facts = self.lock();
+        if facts.gone_on_resize.iter().any(|gone| gone == id) {
+            return Err(EngineError::Gone(id.to_owned()));
+        }
+        if facts.refuses {
+            return Err(EngineError::Refused("not today".to_owned()));
+        }
+        let service = id.strip_prefix("crypto-").unwrap();
+        facts.services.get_mut(service).unwrap().1 = to_bytes;
+        let all_bytes = facts.services.values().map(|(_, limit)| limit).sum();
+        facts.most_bytes = facts.most_bytes.max(all_bytes);
+        let done = (id.to_owned(), to_bytes, Instant::now());
+        facts.resizes.push(done);
+        Ok(())
+    }
+
+    async fn watch(&self, events: &mpsc::Sender<Event>) -> Result<(), EngineError> {
+        self.answers()?;
+        let mut is_away = self.is_away.subscribe();
+        let mut rung = self.rung.lock().await;
+        loop {
+            tokio::select! {
+                Some(event) = rung.recv() => {
+                    if events.send(event).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                _ = is_away.changed() => self.answers()?,
+                () = events.closed() => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A scaler at work.
+pub struct Stage {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), Failure>>,
+    decisions: Heard,
+    notes: Heard,
+}
+
+/// What came of it.
+pub struct Ended {
+    pub result: Result<(), Failure>,
+    pub decisions: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+impl Stage {
+    pub fn new(world: &World, budget_mib: u64) -> Stage {
+        Stage::with(world, budget_mib, |_| {})
+    }
+
+    pub fn with(world: &World, budget_mib: u64, set: impl FnOnce(&mut Settings)) -> Stage {
+        let mut settings = Settings {
+            interval: INTERVAL,
+            dry_run: false,
+            once: false,
+            state: None,
+            metrics: None,
+            token: Some("sixteen-letters!".to_owned()),
+            is_local: false,
+        };
+        set(&mut settings);
+        let (decisions, notes) = (Heard::default(), Heard::default());
+        let voice = Voice::new(decisions.clone(), notes.clone());
+        let (stop, stopped) = oneshot::channel();
+        let (engine, profile) = (world.clone(), profile(budget_mib));
+        let running = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            run(engine, &profile, settings, voice, stop).await
+        });
+        Stage {
+            stop,
+            running,
+            decisions,
+            notes,
+        }
+    }
+
+    /// As a signal does.
+    pub async fn stop(self) -> Ended {
+        let Stage {
+            stop,
+            running,
+            decisions,
+            notes,
+        } = self;
+        let _ = stop.send(());
+        Ended {
+            result: running.await.unwrap(),
+            decisions: decisions.lines(),
+            notes: notes.lines(),
+        }
+    }
+
+    /// By itself.
+    pub async fn end(self) -> Ended {
+        let (_stop, result) = (self.stop, self.running.await.unwrap());
+        Ended {
+            result,
+            decisions: self.decisions.lines(),
+            notes: self.notes.lines(),
+        }
+    }
+}
+
+/// The guide's strategy for a, b and c, with a cooldown of 100 seconds.
+fn profile(budget_mib: u64) -> Profile {
+    let mut text = "host = \"4GB\"\nkeep = \"1GB\"\n".to_owned();
+    for service in ["a", "b", "c"] {
+        text += &format!(
+            "[services.{service}]\nimage = \"x\"\nlimit = \"100MB\"\nreservation = \"50MB\"\ncpu = 0.5\n\
+             [policies.{service}]\nstrategy = \"guide\"\nmin = \"40MB\"\nmax = \"800MB\"\ncooldown = 100\n"
+        );
+    }
+    let source = Source {
+        name: "test".to_owned(),
+        origin: "test.toml".to_owned(),
+        text,
+    };
+    let reading = read(&source);
+    let mut profile = reading.profile.expect("a profile without errors");
+    profile.budget_bytes = budget_mib * MIB;
+    profile
+}
