@@ -18,6 +18,7 @@ mod tracked;
 mod voice;
 
 pub(crate) use scrape::Scraper;
+pub(crate) use state::{Change, changes};
 
 pub use run::{failure, run};
 pub use settings::Settings;

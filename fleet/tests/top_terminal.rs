@@ -150,6 +150,7 @@ impl Cgroups {
     fn top(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
         command.arg("top").arg("--cgroups").arg(&self.0);
+        command.arg("--state").arg(self.0.join("scale.json"));
         command
     }
 }
@@ -232,6 +233,13 @@ fn one_table_where_there_is_no_terminal_or_only_one_is_wanted() {
         "{piped}"
     );
     assert!(lines[2].starts_with("news"), "{piped}");
+
+    // What the scaler has written down is the last action.
+    let state = r#"{"version":1,"saved_at_s":5,"services":{},"changes":{"news":{"at_s":5,"from_bytes":67108864,"to_bytes":104857600}}}"#;
+    fs::write(cgroups.0.join("scale.json"), state).unwrap();
+    let output = cgroups.top().output().unwrap();
+    let piped = String::from_utf8(output.stdout).unwrap();
+    assert!(piped.contains("64 MiB -> 100 MiB, "), "{piped}");
 
     let pty = Pty::new();
     let mut running = pty.run(cgroups.top().arg("--once"));

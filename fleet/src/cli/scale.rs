@@ -14,7 +14,7 @@ use crate::scale::{self, Settings, Voice};
 
 /// What services want to hear before they clean up.
 const TOKEN_VARIABLE: &str = "PLIMSOLL_CLEANUP_TOKEN";
-const DEFAULT_STATE: &str = "/var/lib/plimsoll/scale.json";
+pub(super) const DEFAULT_STATE: &str = "/var/lib/plimsoll/scale.json";
 const SHORTEST_INTERVAL_S: u64 = 1;
 const LONGEST_INTERVAL_S: u64 = 24 * 60 * 60;
 

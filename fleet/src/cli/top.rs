@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::output::print;
+use crate::cli::scale::DEFAULT_STATE;
 use crate::cli::terminal::block_on;
 use crate::engine::{Actuator, Cgroups, Docker};
 use crate::failure::Failure;
@@ -28,6 +29,9 @@ pub struct Args {
     /// No Docker: a directory whose children are the services' cgroups
     #[arg(long, value_name = "DIR")]
     cgroups: Option<PathBuf>,
+    /// Where the scaler keeps its state: it has the last actions
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_STATE)]
+    state: PathBuf,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -41,9 +45,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 async fn show(engine: &impl Actuator, args: &Args) -> Result<(), Failure> {
     if args.once || !is_screen() {
-        return print(&top::once(engine).await?);
+        return print(&top::once(engine, &args.state).await?);
     }
-    top::live(engine, Duration::from_secs(args.interval), has_colors()).await
+    let interval = Duration::from_secs(args.interval);
+    top::live(engine, &args.state, interval, has_colors()).await
 }
 
 /// Whether there is somewhere to draw.

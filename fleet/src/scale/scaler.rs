@@ -15,7 +15,7 @@ use crate::scale::figures::Figures;
 use crate::scale::gather::Seen;
 use crate::scale::scrape::Scraper;
 use crate::scale::settings::Settings;
-use crate::scale::state::State;
+use crate::scale::state::{Change, State};
 use crate::scale::tracked::{Tracked, update};
 use crate::scale::voice::{Decision, Voice};
 use crate::size::human;
@@ -57,6 +57,7 @@ pub(super) struct Scaler<A> {
     pub(super) tracked: BTreeMap<String, Tracked>,
     clock: Clock,
     histories: BTreeMap<String, History>,
+    changes: BTreeMap<String, Change>,
     policies: BTreeMap<String, Option<Policy>>,
     /// What the profile's services may have together: its budget, less what others on the host have.
     budget_bytes: u64,
@@ -87,6 +88,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             tracked: BTreeMap::new(),
             clock: Clock::start(state.saved_at_s),
             histories: state.services,
+            changes: state.changes,
             policies: services
                 .map(|service| (service.name.clone(), service.policy.clone()))
                 .collect(),
@@ -111,6 +113,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         let mut state = State::new();
         state.saved_at_s = self.clock.now_s();
         state.services.clone_from(&self.histories);
+        state.changes.clone_from(&self.changes);
         state
     }
 
@@ -420,6 +423,12 @@ impl<A: Actuator + 'static> Scaler<A> {
                     .entry(key.clone())
                     .or_default()
                     .resized(now_s, from_bytes, to_bytes);
+                let change = Change {
+                    at_s: now_s,
+                    from_bytes,
+                    to_bytes,
+                };
+                self.changes.insert(key.clone(), change);
                 self.figures.of(&key, |of| {
                     of.limit_bytes = Some(to_bytes);
                     if to_bytes > from_bytes {

@@ -1,6 +1,7 @@
 //! The loop: looks, draws, and listens to keys and signals.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::engine::{Actuator, EngineError};
 use crate::failure::Failure;
-use crate::scale::Scraper;
-use crate::top::fleet::Fleet;
+use crate::scale::{Change, Scraper, changes};
+use crate::top::fleet::{Fleet, Resize};
 use crate::top::gather::gather;
 use crate::top::plain;
 use crate::top::screen::{Screen, View};
@@ -51,18 +52,18 @@ fn wish(event: &Event) -> Option<Wish> {
     }
 }
 
-/// One look, as plain text.
+/// One look, as plain text. `state`: the scaler's file, if there is one.
 ///
 /// # Errors
 ///
 /// The engine does not answer.
-pub async fn once(engine: &impl Actuator) -> Result<String, Failure> {
+pub async fn once(engine: &impl Actuator, state: &Path) -> Result<String, Failure> {
     let mut fleet = Fleet::default();
     let scraper = Scraper::new();
     let samples = gather(engine, &scraper).await?;
     let now_s = now_s();
     fleet.observe(Duration::ZERO, now_s, samples);
-    Ok(plain::text(&fleet.rows(&BTreeMap::new()), now_s))
+    Ok(plain::text(&fleet.rows(&written(state)), now_s))
 }
 
 /// Looks every `interval` and draws, until a key or a signal ends it.
@@ -72,6 +73,7 @@ pub async fn once(engine: &impl Actuator) -> Result<String, Failure> {
 /// The engine does not answer at the first look, or the terminal does not do as it should.
 pub async fn live(
     engine: &impl Actuator,
+    state: &Path,
     interval: Duration,
     has_colors: bool,
 ) -> Result<(), Failure> {
@@ -101,7 +103,7 @@ pub async fn live(
             Err(error) => view.trouble = Some(error.to_string()),
         }
         view.now_s = now_s();
-        view.rows = fleet.rows(&BTreeMap::new());
+        view.rows = fleet.rows(&written(state));
         let next = async {
             tokio::time::sleep(interval).await;
             gather(engine, &scraper).await
@@ -122,6 +124,20 @@ pub async fn live(
             }
         };
     }
+}
+
+/// What the scaler did last.
+fn written(state: &Path) -> BTreeMap<String, Resize> {
+    let changes = changes(state).into_iter();
+    let resize = |(service, change): (String, Change)| {
+        let resize = Resize {
+            at_s: change.at_s,
+            from_bytes: Some(change.from_bytes),
+            to_bytes: Some(change.to_bytes),
+        };
+        (service, resize)
+    };
+    changes.map(resize).collect()
 }
 
 fn now_s() -> u64 {
