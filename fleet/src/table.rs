@@ -31,6 +31,7 @@ pub struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
+    /// Headings, and where the cells below them stand.
     pub fn new(columns: [(&str, Align); N]) -> Self {
         Table {
             align: columns.map(|(_, align)| align),
@@ -38,6 +39,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
+    /// Adds a row at the end.
     pub fn row(&mut self, cells: [impl Into<String>; N]) {
         self.rows.push(cells.map(Into::into));
     }

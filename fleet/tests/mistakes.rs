@@ -57,11 +57,12 @@ max = "2GB"
 
 /// `GOOD` with the first such piece replaced, and what is to be said of it.
 #[rustfmt::skip]
-const MISTAKES: [(&str, &str, &str); 56] = [
+const MISTAKES: [(&str, &str, &str); 58] = [
     ("limit = \"1GB\"", "limit = \"51x2m\"", "5:9: error: services.a.limit: \"51x2m\" is not a size"),
     ("limit = \"1GB\"", "limit = \"512Mi\"", "5:9: error: services.a.limit: \"512Mi\" is not a size"),
     ("limit = \"1GB\"", "limit = 512", "5:9: error: services.a.limit takes a size in quotes, as \"512MB\", not 512"),
-    ("limit = \"1GB\"", "limit = \"0MB\"", "5:9: error: a: a limit of 0 is none to docker"),
+    ("limit = \"1GB\"", "limit = \"0MB\"", "5:9: error: a: limit 0 B is less than docker takes, 6 MiB"),
+    ("limit = \"1GB\"", "limit = \"6143KB\"", "5:9: error: a: limit 6143KiB is less than docker takes, 6 MiB"),
     ("reservation = \"512MB\"", "reservation = \"1.5GB\"", "6:15: error: a: reservation 1.5 GiB is above the limit 1 GiB"),
     ("cpu = 0.5", "cpu = -1", "7:7: error: services.a.cpu takes a number of processors from 0.001 to 1000"),
     ("cpu = 0.5", "cpu = 0.0005", "7:7: error: services.a.cpu takes a number of processors"),
@@ -83,7 +84,7 @@ const MISTAKES: [(&str, &str, &str); 56] = [
     ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"512m\" }", "13:23: error: services.b.redis.maxmemory: to Redis \"512m\" is a number of thousands, to docker one of 1024s: write \"512MB\""),
     ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"769MB\" }", "13:23: warning: b: maxmemory 769 MiB is 75 % of its container's 1 GiB, and above 75 %"),
     ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"1.1GB\" }", "13:23: error: services.b.redis.maxmemory: \"1.1GB\" is not a size"),
-    ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"1025MB\" }", "13:23: error: b: maxmemory 1 GiB is more than its container has"),
+    ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"1025MB\" }", "13:23: error: b: maxmemory 1025MiB is more than its container has, 1 GiB"),
     ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"0MB\" }", "13:23: error: b: maxmemory 0 is none to Redis"),
     ("{ maxmemory = \"512MB\" }", "{ policy = \"allkeys-lru\" }", "13:1: error: services.b.redis has no maxmemory: add maxmemory = \"2GB\""),
     ("{ maxmemory = \"512MB\" }", "{ maxmemory = \"512MB\", policy = \"lru\" }", "13:41: error: services.b.redis.policy: Redis has no policy \"lru\"; it has noeviction, allkeys-lru"),
@@ -93,7 +94,7 @@ const MISTAKES: [(&str, &str, &str); 56] = [
     ("[policies.a]", "[policies.c]", "14:11: error: a policy for \"c\", and there is no such service: there are a, b"),
     ("min = \"512MB\"", "min = \"3GB\"", "15:7: error: policies.a: min 3 GiB is above max 2 GiB"),
     ("min = \"512MB\"", "min = \"1.5GB\"", "5:9: error: a: limit 1 GiB is not within min 1.5 GiB and max 2 GiB"),
-    ("min = \"512MB\"", "min = \"0MB\"", "15:7: error: policies.a: min 0 is no limit"),
+    ("min = \"512MB\"", "min = \"0MB\"", "15:7: error: policies.a: min 0 B is less than docker takes, 6 MiB"),
     ("max = \"2GB\"", "max = \"512MB\"", "5:9: error: a: limit 1 GiB is not within"),
     ("max = \"2GB\"", "max = \"3.5GB\"", "16:7: error: policies.a: max 3.5 GiB is more than the host has to give, 3 GiB"),
     ("max = \"2GB\"", "max = \"2GB\"\nup = 30\ndown = 80", "18:8: error: policies.a: down 80 is not below up 30"),
@@ -105,6 +106,7 @@ const MISTAKES: [(&str, &str, &str); 56] = [
     ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 1.5", "17:12: error: policies.a.cooldown takes whole seconds, from 0 on, not 1.5"),
     ("max = \"2GB\"", "max = \"2GB\"\npriority = 9999999999", "17:12: error: policies.a.priority takes a whole number, not 9999999999"),
     ("max = \"2GB\"", "max = \"2GB\"\nstrategy = \"best\"", "17:12: error: policies.a.strategy: there is no strategy \"best\"; there are fixed, guide, vpa, floor"),
+    ("[policies.a]", "[policies.b]\nmin = \"511MB\"\nmax = \"1GB\"\n[policies.a]", "15:7: error: policies.b: min 511 MiB is less than its maxmemory 512 MiB"),
     ("min = \"512MB\"\n", "", "14:11: error: policies.a has no min: add min = \"512MB\""),
     ("host = \"4GB\"", "host = \"2.5GB\"", "1:8: error: limits sum up to 2 GiB, and the host has 1.5 GiB to give (host 2.5 GiB, keep 1 GiB)"),
     ("keep = \"1GB\"", "keep = \"4GB\"", "2:8: error: keep 4 GiB leaves nothing of the host's 4 GiB"),

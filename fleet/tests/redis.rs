@@ -240,7 +240,7 @@ fn the_command_writes_them() {
     assert!(one.join("development.conf").exists() && !one.join("production.conf").exists());
 
     let without = scratch.path().join("without.toml");
-    let text = "host = \"1GB\"\n[services.a]\nimage = \"a\"\nlimit = \"1MB\"\nreservation = \"1MB\"\ncpu = 1\n";
+    let text = "host = \"1GB\"\n[services.a]\nimage = \"a\"\nlimit = \"8MB\"\nreservation = \"1MB\"\ncpu = 1\n";
     fs::write(&without, text).unwrap();
     let done = plimsoll(&["--profile", without.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(78), "{done:?}");

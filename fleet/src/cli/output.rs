@@ -7,6 +7,10 @@ use std::path::Path;
 use crate::failure::Failure;
 
 /// Writes to stdout. Whoever closed it (`| head`) has seen enough: that is no failure.
+///
+/// # Errors
+///
+/// Stdout takes no more for another reason, as when a disk is full.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout
@@ -22,6 +26,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes a file and the directories above it; it is there whole or as it was.
+///
+/// # Errors
+///
+/// It can't be written, or may not be.
 pub fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     let failure = |error: io::Error| {
         let code = match error.kind() {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use crate::profile::fields::At;
 use crate::profile::problem::Problems;
 use crate::profile::read::{Draft, PolicyDraft, ServiceDraft};
-use crate::size::human;
+use crate::size;
 
 /// Above so many percent of its container a Redis is short of room when it forks.
 const REDIS_WARN_PERCENT: u64 = 75;
+/// Docker refuses less, and takes 0 for no limit at all.
+const LEAST_BYTES: u64 = 6 << 20;
 /// `crypto-` and this are a host name.
 const NAME_CHARS: usize = 56;
 
@@ -109,12 +111,7 @@ fn name(name: &At<String>, problems: &mut Problems<'_>) {
 
 fn reservation(service: &ServiceDraft, problems: &mut Problems<'_>) {
     let Some(limit) = &service.limit else { return };
-    if limit.value == 0 {
-        problems.error(
-            limit.at,
-            format!("{}: a limit of 0 is none to docker", service.name.value),
-        );
-    }
+    least(&service.name.value, "limit", limit, problems);
     if let Some(reservation) = &service.reservation
         && reservation.value > limit.value
     {
@@ -125,6 +122,19 @@ fn reservation(service: &ServiceDraft, problems: &mut Problems<'_>) {
                 service.name.value,
                 human(reservation.value),
                 human(limit.value)
+            ),
+        );
+    }
+}
+
+fn least(of: &str, what: &str, size: &At<u64>, problems: &mut Problems<'_>) {
+    if size.value < LEAST_BYTES {
+        problems.error(
+            size.at,
+            format!(
+                "{of}: {what} {} is less than docker takes, {}",
+                human(size.value),
+                human(LEAST_BYTES)
             ),
         );
     }
@@ -242,12 +252,7 @@ fn bounds(
     let (Some(min), Some(max)) = (&policy.min, &policy.max) else {
         return;
     };
-    if min.value == 0 {
-        problems.error(
-            min.at,
-            format!("policies.{}: min 0 is no limit", name.value),
-        );
-    }
+    least(&format!("policies.{}", name.value), "min", min, problems);
     if min.value > max.value {
         let [min_text, max_text] = [min.value, max.value].map(human);
         let message = format!(
@@ -256,6 +261,19 @@ fn bounds(
         );
         problems.error(min.at, message);
         return;
+    }
+    if let Some((_, Some(maxmemory))) = &service.redis
+        && min.value < maxmemory.value
+    {
+        problems.error(
+            min.at,
+            format!(
+                "policies.{}: min {} is less than its maxmemory {}: shrunk to it, the kernel kills it before it evicts",
+                name.value,
+                human(min.value),
+                human(maxmemory.value)
+            ),
+        );
     }
     let Some(limit) = &service.limit else { return };
     if !(min.value..=max.value).contains(&limit.value) {
@@ -299,5 +317,15 @@ fn thresholds(name: &At<String>, draft: &PolicyDraft, problems: &mut Problems<'_
                 up / policy.factor
             ),
         );
+    }
+}
+
+/// For people, unless that would round: who is told that 1 GiB is more than 1 GiB learns nothing.
+fn human(bytes: u64) -> String {
+    let rounded = size::human(bytes);
+    if size::parse(&rounded) == Ok(bytes) {
+        rounded
+    } else {
+        format!("{}B", size::kubernetes(bytes))
     }
 }
