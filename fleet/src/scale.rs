@@ -3,6 +3,7 @@
 //! One task has all the state and does all the resizing, one at a time; what takes long (readings, cleanups) is done beside it and comes
 //! back as a message. So a kill is answered at once, and nothing is half done when it ends.
 
+mod changes;
 mod clock;
 mod endpoint;
 mod exposition;
@@ -18,7 +19,7 @@ mod tracked;
 mod voice;
 
 pub(crate) use scrape::Scraper;
-pub(crate) use state::{Change, changes};
+pub(crate) use state::{Change, last_changes};
 
 pub use run::{failure, run};
 pub use settings::Settings;

@@ -55,8 +55,8 @@ impl Tree {
     }
 
     /// A shell that holds so much until its input ends.
-    fn holder(&self, mib: u64) -> (Child, ChildStdin) {
-        let procs = self.service.join("cgroup.procs");
+    fn holder(&self, within: &str, mib: u64) -> (Child, ChildStdin) {
+        let procs = self.service.join(within).join("cgroup.procs");
         let bytes = mib * MIB;
         let script = format!(
             "echo $$ > {}; x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo held; read line",
@@ -78,6 +78,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         // What was killed leaves a moment later.
         for _ in 0..100 {
+            let _ = fs::remove_dir(self.service.join("inner"));
             if fs::remove_dir(&self.service).is_ok() {
                 break;
             }
@@ -101,7 +102,7 @@ async fn limits_grow_shrink_and_stay_when_refused() {
         return;
     };
     let engine = Cgroups::open(&tree.root).unwrap();
-    let (mut child, mut input) = tree.holder(40);
+    let (mut child, mut input) = tree.holder("", 40);
     wait_for_word(&mut child);
 
     let containers = engine.containers().await.unwrap();
@@ -135,6 +136,8 @@ async fn a_kill_is_told() {
     let Some(tree) = Tree::new("kill", 24) else {
         return;
     };
+    // As a manager of processes has it: the limit on the service, the processes in a group of their own below.
+    fs::create_dir(tree.service.join("inner")).unwrap();
     let engine = Cgroups::open(&tree.root).unwrap();
     let (send, mut events) = mpsc::channel(8);
     let watcher = tokio::spawn(async move { engine.watch(&send).await });
@@ -149,7 +152,7 @@ async fn a_kill_is_told() {
     let first = events.recv().await.unwrap();
     assert_eq!(first, told("sibling", Happening::Started));
 
-    let (mut child, _input) = tree.holder(60);
+    let (mut child, _input) = tree.holder("inner", 60);
     let second = events.recv().await.unwrap();
     assert_eq!(second, told("crypto-hog", Happening::OomKill));
     fs::remove_dir(&sibling).unwrap();

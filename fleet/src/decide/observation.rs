@@ -1,7 +1,9 @@
 //! [`Observation`]: what is known of a service at one moment.
 
+use serde::{Deserialize, Serialize};
+
 /// What is known of a service at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Seconds since the epoch; may jump.
     pub at_s: u64,

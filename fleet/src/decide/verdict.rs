@@ -29,4 +29,18 @@ pub struct Verdict {
     /// In words, with figures and units.
     pub reason: String,
     pub alert: Option<Alert>,
+    /// It answers a kill: no cooldown holds it up, and it is served before all that don't.
+    pub after_kill: bool,
+}
+
+impl Verdict {
+    /// Nothing is done.
+    pub(crate) fn hold(reason: impl Into<String>) -> Verdict {
+        Verdict {
+            action: Action::Hold,
+            reason: reason.into(),
+            alert: None,
+            after_kill: false,
+        }
+    }
 }

@@ -24,6 +24,9 @@ use crate::size::human;
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// A healthy engine answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// An engine needs a tenth of a second or two to see that a container has ended; a kill has to be answered within two seconds.
+const MOST_TRIES: u32 = 12;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A Docker engine, by its socket.
 #[derive(Debug)]
@@ -212,7 +215,14 @@ impl Actuator for Docker {
                 Err(error) => return Err(error),
             }
         }
-        let updated = self.update(id, signed(to_bytes), signed(to_bytes)).await;
+        let mut updated = self.update(id, signed(to_bytes), signed(to_bytes)).await;
+        // Nothing speaks against more, but one that was killed is for a moment neither running nor ended, and can't be changed.
+        let mut tries = if is_lower { 1 } else { MOST_TRIES };
+        while tries > 1 && matches!(updated, Err(EngineError::Refused(_))) {
+            tries -= 1;
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            updated = self.update(id, signed(to_bytes), signed(to_bytes)).await;
+        }
         if let Err(gone @ EngineError::Gone(_)) = updated {
             return Err(gone);
         }

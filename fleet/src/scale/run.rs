@@ -16,7 +16,7 @@ use crate::scale::endpoint::serve;
 use crate::scale::gather::{Ports, gather};
 use crate::scale::scaler::{Message, Scaler};
 use crate::scale::settings::Settings;
-use crate::scale::state::{Found, State};
+use crate::scale::state::{Claim, Found, State, claim};
 use crate::scale::voice::Voice;
 
 /// Messages that may wait; who has more to send waits.
@@ -39,6 +39,7 @@ pub async fn run<A: Actuator + 'static>(
 ) -> Result<(), Failure> {
     let engine = Arc::new(engine);
     engine.containers().await.map_err(|error| failure(&error))?;
+    let _claim = claimed(&settings)?;
     let state = load(&settings, &mut voice)?;
     let (send, mut messages) = mpsc::channel(WAITING);
     let mut scaler = Scaler::new(
@@ -188,6 +189,21 @@ fn ports(profile: &Profile, is_local: bool) -> Ports {
         .map(|service| (service.name.clone(), port(service.metrics_port)))
         .collect();
     Arc::new(all)
+}
+
+fn claimed(settings: &Settings) -> Result<Option<Claim>, Failure> {
+    let Some(path) = settings.state.as_ref().filter(|_| !settings.dry_run) else {
+        return Ok(None);
+    };
+    let claim = claim(path).map_err(|error| cant_keep(path, &error))?;
+    if claim.is_none() {
+        let text = format!(
+            "{}: another scaler runs with that state; end it, or try with --dry-run",
+            path.display()
+        );
+        return Err(Failure::new(Failure::CANT_CREATE, text));
+    }
+    Ok(claim)
 }
 
 fn load(settings: &Settings, voice: &mut Voice) -> Result<State, Failure> {

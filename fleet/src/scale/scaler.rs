@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::decide::{Action, Alert, History, Observation, Verdict, Wanted, decide, share};
+use crate::decide::{History, Observation, Verdict, decide};
 use crate::engine::{Actuator, Container, EngineError, Event, Happening, Usage};
 use crate::profile::{Policy, Profile};
 use crate::scale::clock::Clock;
@@ -17,13 +17,12 @@ use crate::scale::scrape::Scraper;
 use crate::scale::settings::Settings;
 use crate::scale::state::{Change, State};
 use crate::scale::tracked::{Tracked, update};
-use crate::scale::voice::{Decision, Voice};
+use crate::scale::voice::Voice;
 use crate::size::human;
 
 /// Within this time one kill may be told several times.
 const SAME_KILL: Duration = Duration::from_secs(1);
 const ENGINE: &str = "engine";
-const DRY_RUN: &str = "dry run: not done";
 
 /// What comes back from what was begun beside the loop.
 #[derive(Debug)]
@@ -55,15 +54,15 @@ pub(super) struct Scaler<A> {
     pub(super) voice: Voice,
     pub(super) figures: Figures,
     pub(super) tracked: BTreeMap<String, Tracked>,
-    clock: Clock,
-    histories: BTreeMap<String, History>,
-    changes: BTreeMap<String, Change>,
+    pub(super) clock: Clock,
+    pub(super) histories: BTreeMap<String, History>,
+    pub(super) changes: BTreeMap<String, Change>,
     policies: BTreeMap<String, Option<Policy>>,
     /// What the profile's services may have together: its budget, less what others on the host have.
-    budget_bytes: u64,
+    pub(super) budget_bytes: u64,
     profile_budget_bytes: u64,
     /// Something waits for room since the last round.
-    is_short: bool,
+    pub(super) is_short: bool,
     /// Something has shrunk since the last round.
     pub(super) has_shrunk: bool,
 }
@@ -308,173 +307,20 @@ impl<A: Actuator + 'static> Scaler<A> {
             return;
         };
         let now_s = self.clock.now_s();
+        let is_new = !self.histories.contains_key(&key);
         let history = self.histories.entry(key).or_default();
+        if is_new {
+            // No round has seen it yet; this much is certain.
+            let full = Observation {
+                at_s: now_s,
+                used_bytes: limit_bytes,
+                reclaimable_bytes: None,
+                limit_bytes,
+            };
+            history.observe(&full, &policy);
+        }
         history.killed(now_s, limit_bytes);
         let verdict = decide(history, &policy, now_s);
         self.carry_out(vec![(id, verdict)]).await;
-    }
-
-    /// As far as the host has room: what grows at once, what shrinks begins to.
-    async fn carry_out(&mut self, verdicts: Vec<(String, Verdict)>) {
-        let shared = self.share(&verdicts);
-        let is_once = self.settings.once;
-        for ((id, wanted), got) in verdicts.into_iter().zip(shared) {
-            let is_cut = got.action != wanted.action;
-            self.is_short |= is_cut;
-            self.alert(&id, &got);
-            match got.action {
-                Action::Hold => {
-                    if is_once || is_cut {
-                        self.say(&id, None, "", &got.reason);
-                    }
-                }
-                Action::Grow { to_bytes } => self.grow(&id, to_bytes, &got.reason).await,
-                Action::Shrink { to_bytes } => self.begin_to_shrink(&id, to_bytes, got.reason),
-            }
-        }
-    }
-
-    /// What of this can be had. What shrinks makes no room before it has: it counts as it is.
-    fn share(&self, verdicts: &[(String, Verdict)]) -> Vec<Verdict> {
-        let hold = || Verdict {
-            action: Action::Hold,
-            reason: String::new(),
-            alert: None,
-        };
-        let asks = |id: &String| verdicts.iter().find(|(other, _)| other == id);
-        let (mut ids, mut wanted) = (Vec::new(), Vec::new());
-        for (id, one) in &self.tracked {
-            let verdict = asks(id).map(|(_, verdict)| verdict.clone());
-            let is_growing = |verdict: &Verdict| !matches!(verdict.action, Action::Shrink { .. });
-            ids.push(id);
-            wanted.push(Wanted {
-                service: &one.key,
-                limit_bytes: one.held_bytes(),
-                priority: one.policy.as_ref().map_or(0, |policy| policy.priority),
-                verdict: verdict.filter(is_growing).unwrap_or_else(hold),
-            });
-        }
-        share(&mut wanted, self.budget_bytes);
-        let mut got: BTreeMap<_, _> = ids
-            .into_iter()
-            .zip(wanted.into_iter().map(|one| one.verdict))
-            .collect();
-        let of = |(id, asked): &(String, Verdict)| match asked.action {
-            Action::Shrink { .. } => asked.clone(),
-            _ => got.remove(id).unwrap_or_else(|| asked.clone()),
-        };
-        verdicts.iter().map(of).collect()
-    }
-
-    fn alert(&mut self, id: &str, verdict: &Verdict) {
-        let Some(one) = self.tracked.get_mut(id) else {
-            return;
-        };
-        let key = one.key.clone();
-        one.alert = verdict.alert;
-        self.figures.of(&key, |of| of.alert = verdict.alert);
-        let about = format!("alert {key}");
-        match verdict.alert {
-            Some(alert) => {
-                let what = match alert {
-                    Alert::AtMaximum => "needs more and has its maximum",
-                    Alert::HostFull => "needs more and the host has none left",
-                };
-                // The reason changes with every reading, and is on the line of the decision.
-                self.voice
-                    .note_once(&about, &format!("ALERT {key}: {what}"));
-            }
-            None => self
-                .voice
-                .over(&about, &format!("{key}: its alert is over")),
-        }
-    }
-
-    async fn grow(&mut self, id: &str, to_bytes: u64, reason: &str) {
-        let Some(from_bytes) = self.tracked.get(id).and_then(|one| one.limit_bytes) else {
-            return;
-        };
-        if to_bytes <= from_bytes {
-            return;
-        }
-        if self.settings.dry_run {
-            self.say(id, Some((from_bytes, to_bytes)), DRY_RUN, reason);
-            return;
-        }
-        if self.resize(id, from_bytes, to_bytes).await {
-            self.say(id, Some((from_bytes, to_bytes)), "", reason);
-        }
-    }
-
-    /// Whether it is done; if not, it was said why.
-    pub(super) async fn resize(&mut self, id: &str, from_bytes: u64, to_bytes: u64) -> bool {
-        let done = self.engine.resize(id, to_bytes).await;
-        let Some(one) = self.tracked.get_mut(id) else {
-            return false;
-        };
-        let key = one.key.clone();
-        let about = format!("resize {key}");
-        match done {
-            Ok(()) => {
-                one.limit_bytes = Some(to_bytes);
-                one.changed = Some(Instant::now());
-                let now_s = self.clock.now_s();
-                self.histories
-                    .entry(key.clone())
-                    .or_default()
-                    .resized(now_s, from_bytes, to_bytes);
-                let change = Change {
-                    at_s: now_s,
-                    from_bytes,
-                    to_bytes,
-                };
-                self.changes.insert(key.clone(), change);
-                self.figures.of(&key, |of| {
-                    of.limit_bytes = Some(to_bytes);
-                    if to_bytes > from_bytes {
-                        of.grown_total += 1;
-                    } else {
-                        of.shrunk_total += 1;
-                    }
-                });
-                self.voice
-                    .over(&about, &format!("{key}: can be resized again"));
-                true
-            }
-            Err(EngineError::Gone(_)) => {
-                self.tracked.remove(id);
-                self.voice
-                    .note(&format!("{key}: ended before its limit was changed"));
-                false
-            }
-            Err(error @ EngineError::Away(_)) => {
-                self.engine_is_away(&error);
-                false
-            }
-            Err(error) => {
-                self.figures.of(&key, |of| of.refused_total += 1);
-                self.voice.note_once(
-                    &about,
-                    &format!("{key}: not resized to {}: {error}", human(to_bytes)),
-                );
-                false
-            }
-        }
-    }
-
-    /// A line for a decision; without a change: it stays.
-    pub(super) fn say(&mut self, id: &str, change: Option<(u64, u64)>, remark: &str, reason: &str) {
-        let Some(one) = self.tracked.get(id) else {
-            return;
-        };
-        let limit_bytes = one.limit_bytes.unwrap_or(0);
-        let (from_bytes, to_bytes) = change.unwrap_or((limit_bytes, limit_bytes));
-        self.voice.decision(&Decision {
-            service: &one.key,
-            from_bytes,
-            to_bytes,
-            remark,
-            reason,
-        });
     }
 }

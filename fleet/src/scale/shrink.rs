@@ -15,13 +15,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::engine::{Actuator, EngineError, Usage, least_limit_bytes};
+use crate::scale::changes::DRY_RUN;
 use crate::scale::scaler::{Message, Scaler};
 use crate::scale::tracked::Shrinking;
 use crate::size::human;
 
 /// What a lower limit sets off shows within this time.
 const SETTLES_IN: Duration = Duration::from_secs(2);
-const DRY_RUN: &str = "dry run: not done";
 
 impl<A: Actuator + 'static> Scaler<A> {
     /// Asks for a cleanup, beside the loop.

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::History;
@@ -41,6 +43,22 @@ pub(super) enum Found {
     Histories(usize),
     /// Why it can't be used; it was moved to that name.
     Broken(String, PathBuf),
+}
+
+/// Held as long as the scaler runs: two of them would undo each other's work.
+#[derive(Debug)]
+pub(super) struct Claim {
+    _lock: File,
+}
+
+/// `None`: somebody else has it.
+pub(super) fn claim(path: &Path) -> io::Result<Option<Claim>> {
+    let lock = File::create(beside(path, ".lock"))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(Claim { _lock: lock })),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl State {
@@ -92,7 +110,7 @@ impl State {
 }
 
 /// The last change of each service; none where there is no such file, or it is no state of ours: only who owns it says so.
-pub(crate) fn changes(path: &Path) -> BTreeMap<String, Change> {
+pub(crate) fn last_changes(path: &Path) -> BTreeMap<String, Change> {
     let bytes = fs::read(path).unwrap_or_default();
     let state = serde_json::from_slice::<State>(&bytes).ok();
     let state = state.filter(|state| state.version == VERSION);
@@ -108,37 +126,22 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::TempDir;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let name = format!("plimsoll-state-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir_all(&path).unwrap();
-            Folder(path)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
-            let mut names: Vec<_> = entries
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn what_is_saved_comes_back() {
-        let folder = Folder::new("saved");
-        let path = folder.0.join("state.json");
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state.json");
         assert_eq!(State::load(&path).unwrap().1, Found::Nothing);
         let mut state = State::new();
         state.saved_at_s = 77;
@@ -151,12 +154,12 @@ mod tests {
             to_bytes: 2,
         };
         state.changes.insert("fusion".to_owned(), change);
-        assert_eq!(changes(&path), BTreeMap::new());
+        assert_eq!(last_changes(&path), BTreeMap::new());
         for _ in 0..2 {
             state.save(&path).unwrap();
         }
         assert_eq!(
-            changes(&path),
+            last_changes(&path),
             BTreeMap::from([("fusion".to_owned(), change)])
         );
         let (loaded, found) = State::load(&path).unwrap();
@@ -164,17 +167,28 @@ mod tests {
         let json = |history: &History| serde_json::to_string(history).unwrap();
         assert_eq!(json(&loaded.services["fusion"]), json(&history));
         // No draft stays behind.
-        assert_eq!(folder.names(), ["state.json"]);
+        assert_eq!(names(&folder), ["state.json"]);
+    }
+
+    #[test]
+    fn two_at_once_are_one_too_many() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state.json");
+        let first = claim(&path).unwrap();
+        assert!(first.is_some());
+        assert!(claim(&path).unwrap().is_none());
+        drop(first);
+        assert!(claim(&path).unwrap().is_some());
     }
 
     #[test]
     fn what_is_no_state_is_moved_aside() {
-        let folder = Folder::new("broken");
-        let path = folder.0.join("state.json");
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state.json");
         let future = r#"{"version":2,"saved_at_s":1,"services":{}}"#;
         for text in ["", "{", "[]", "a diary", future] {
             fs::write(&path, text).unwrap();
-            assert_eq!(changes(&path), BTreeMap::new());
+            assert_eq!(last_changes(&path), BTreeMap::new());
             let (state, found) = State::load(&path).unwrap();
             assert!(state.services.is_empty());
             let Found::Broken(_, aside) = found else {
@@ -186,7 +200,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         State::load(&path).unwrap_err();
         State::new()
-            .save(&folder.0.join("no/such/folder"))
+            .save(&folder.path().join("no/such/folder"))
             .unwrap_err();
     }
 }

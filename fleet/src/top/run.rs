@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{Actuator, EngineError};
 use crate::failure::Failure;
-use crate::scale::{Change, Scraper, changes};
+use crate::scale::{Change, Scraper, last_changes};
 use crate::top::fleet::{Fleet, Resize};
 use crate::top::gather::gather;
 use crate::top::plain;
@@ -128,7 +128,7 @@ pub async fn live(
 
 /// What the scaler did last.
 fn written(state: &Path) -> BTreeMap<String, Resize> {
-    let changes = changes(state).into_iter();
+    let changes = last_changes(state).into_iter();
     let resize = |(service, change): (String, Change)| {
         let resize = Resize {
             at_s: change.at_s,

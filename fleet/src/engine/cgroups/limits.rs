@@ -84,6 +84,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::path::PathBuf;
+    use tempfile::TempDir;
 
     const MIB: u64 = 1 << 20;
 
@@ -122,52 +123,45 @@ mod tests {
         }
     }
 
-    /// A tree of plain files, gone with it.
-    struct Fake(PathBuf);
+    /// A tree of plain files.
+    struct Fake(TempDir);
 
     impl Fake {
-        fn new(name: &str, files: &[(&str, u64)]) -> Fake {
-            let directory = format!("plimsoll-limits-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(directory);
-            fs::create_dir_all(&path).unwrap();
+        fn new(files: &[(&str, u64)]) -> Fake {
+            let fake = Fake(TempDir::new().unwrap());
             for (file, bytes) in files {
-                fs::write(path.join(file), format!("{bytes}\n")).unwrap();
+                fs::write(fake.path(file), format!("{bytes}\n")).unwrap();
             }
-            Fake(path)
+            fake
+        }
+
+        fn path(&self, file: &str) -> PathBuf {
+            self.0.path().join(file)
         }
 
         fn directory(&self) -> Directory {
-            Directory::open(self.0.clone()).unwrap()
+            Directory::open(self.0.path().to_owned()).unwrap()
         }
 
         fn has(&self, file: &str) -> u64 {
-            let text = fs::read_to_string(self.0.join(file)).unwrap();
+            let text = fs::read_to_string(self.path(file)).unwrap();
             text.trim().parse().unwrap()
         }
     }
 
-    impl Drop for Fake {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
-
-    fn v1(name: &str, used_mib: u64, limit_mib: u64) -> Fake {
-        let fake = Fake::new(
-            name,
-            &[
-                ("memory.usage_in_bytes", used_mib * MIB),
-                (MEMORY, limit_mib * MIB),
-                (WITH_SWAP, limit_mib * MIB),
-            ],
-        );
-        fs::write(fake.0.join("memory.stat"), "total_inactive_file 0\n").unwrap();
+    fn v1(used_mib: u64, limit_mib: u64) -> Fake {
+        let fake = Fake::new(&[
+            ("memory.usage_in_bytes", used_mib * MIB),
+            (MEMORY, limit_mib * MIB),
+            (WITH_SWAP, limit_mib * MIB),
+        ]);
+        fs::write(fake.path("memory.stat"), "total_inactive_file 0\n").unwrap();
         fake
     }
 
     #[test]
     fn both_are_set() {
-        let fake = v1("both", 10, 64);
+        let fake = v1(10, 64);
         for to in [128 * MIB, 32 * MIB] {
             set(&fake.directory(), to).unwrap();
             assert_eq!((fake.has(MEMORY), fake.has(WITH_SWAP)), (to, to));
@@ -177,11 +171,11 @@ mod tests {
     #[test]
     fn the_first_is_restored_when_the_second_fails() {
         // A directory can't be opened for writing, whoever asks; that it is not a number is found before, so only `order` sees it.
-        let fake = v1("undo", 10, 64);
+        let fake = v1(10, 64);
         let directory = fake.directory();
         let before = directory.limits().unwrap();
-        fs::remove_file(fake.0.join(WITH_SWAP)).unwrap();
-        fs::create_dir(fake.0.join(WITH_SWAP)).unwrap();
+        fs::remove_file(fake.path(WITH_SWAP)).unwrap();
+        fs::create_dir(fake.path(WITH_SWAP)).unwrap();
         let steps = order(Version::V1, before, 32 * MIB);
         directory.write(steps[0].file, Some(32 * MIB)).unwrap();
         let error = directory.write(steps[1].file, Some(32 * MIB)).unwrap_err();
@@ -192,7 +186,7 @@ mod tests {
 
     #[test]
     fn below_usage_nothing_is_written() {
-        let fake = v1("below", 60, 128);
+        let fake = v1(60, 128);
         let error = set(&fake.directory(), 62 * MIB).unwrap_err();
         assert!(matches!(error, EngineError::Refused(_)));
         assert_eq!(
@@ -203,15 +197,12 @@ mod tests {
 
     #[test]
     fn version_2_has_one_limit_and_its_swap_stays() {
-        let fake = Fake::new(
-            "v2",
-            &[
-                ("memory.current", 60 * MIB),
-                ("memory.max", 128 * MIB),
-                ("memory.swap.max", 5 * MIB),
-            ],
-        );
-        fs::write(fake.0.join("memory.stat"), "inactive_file 20971520\n").unwrap();
+        let fake = Fake::new(&[
+            ("memory.current", 60 * MIB),
+            ("memory.max", 128 * MIB),
+            ("memory.swap.max", 5 * MIB),
+        ]);
+        fs::write(fake.path("memory.stat"), "inactive_file 20971520\n").unwrap();
         // 40 MiB count: with its room 44.
         set(&fake.directory(), 44 * MIB).unwrap();
         assert_eq!(fake.has("memory.max"), 44 * MIB);
@@ -220,7 +211,7 @@ mod tests {
         assert!(matches!(refused, EngineError::Refused(_)));
         assert_eq!(fake.has("memory.max"), 44 * MIB);
         // An unlimited one says so in a word.
-        fs::write(fake.0.join("memory.max"), "max\n").unwrap();
+        fs::write(fake.path("memory.max"), "max\n").unwrap();
         assert_eq!(fake.directory().limits().unwrap().memory_bytes, None);
     }
 }

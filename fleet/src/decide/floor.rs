@@ -1,0 +1,58 @@
+//! Our strategy: the floor, learned peaks, and a margin for what the service has shown it can do.
+
+use crate::decide::bump::bumped_bytes;
+use crate::decide::learned::MarginFor;
+use crate::decide::wish::Wish;
+use crate::decide::{History, Observation};
+use crate::profile::Policy;
+use crate::size::human;
+
+/// What is needed after a kill at once, else peak and margin.
+pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
+    let need = history.learned().need(policy);
+    let need_bytes = need.bytes as u64;
+    if let Some(kill) = history.kill() {
+        let bumped_bytes = bumped_bytes(kill.limit_bytes);
+        return Wish {
+            to_bytes: bumped_bytes.max(need_bytes),
+            pressing: true,
+            reason: format!("killed at {}", human(kill.limit_bytes)),
+        };
+    }
+    let floor_bytes = history.floor_bytes(seen);
+    let margin_for = match need.margin_for {
+        MarginFor::Least => "at least",
+        MarginFor::Newcomer => "as long as it is little known",
+        MarginFor::Rise => "for rises as before",
+        MarginFor::Proportion => "for it is small and jumps",
+    };
+    let floor = match history.claim() {
+        None => format!(
+            "{} used, nothing known of what it could free",
+            human(seen.used_bytes)
+        ),
+        Some(claim) => {
+            let claimed = human(claim.bytes.min(seen.used_bytes));
+            let age_s = seen.at_s.saturating_sub(claim.at_s);
+            let age = match age_s {
+                0 => String::new(),
+                _ => format!(" as of {age_s} s ago"),
+            };
+            format!(
+                "floor {}, {} used less {claimed} it could free{age}",
+                human(floor_bytes),
+                human(seen.used_bytes)
+            )
+        }
+    };
+    Wish {
+        to_bytes: need_bytes,
+        // What it has now, were it to rise once more as it did before, is more than there may be.
+        pressing: floor_bytes as f64 + history.learned().rise_bytes() > policy.max_bytes as f64,
+        reason: format!(
+            "{floor}; needs {} and {} {margin_for}",
+            human((need.bytes - need.margin_bytes) as u64),
+            human(need.margin_bytes as u64)
+        ),
+    }
+}

@@ -1,0 +1,176 @@
+//! [`History`]: what is remembered of one service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::Observation;
+use crate::decide::learned::Learned;
+use crate::decide::vpa::Peaks;
+use crate::profile::{Policy, Strategy};
+
+/// A gap of more than this, and nobody knows what was in it: nothing fades meanwhile, and the cooldown begins anew.
+pub const GAP_S: u64 = 600;
+/// So long what the service last said it could free is believed when it is silent.
+const CLAIM_S: u64 = 300;
+/// So long a kill is remembered that could not be answered.
+const KILL_S: u64 = 3600;
+
+/// What is remembered of one service: under 2 KiB, and JSON for the scaler's state file.
+///
+/// ```
+/// use plimsoll_fleet::decide::{Action, History, Observation, decide};
+/// use plimsoll_fleet::profile::{Policy, Strategy};
+///
+/// let policy = Policy {
+///     strategy: Strategy::Guide,
+///     min_bytes: 512 << 20,
+///     max_bytes: 3072 << 20,
+///     up_percent: 80.0,
+///     down_percent: 30.0,
+///     factor: 1.5,
+///     cooldown_s: 300,
+///     priority: 0,
+///     caution: 1.0,
+/// };
+/// let mut history = History::default();
+/// let seen = Observation { at_s: 1_000, used_bytes: 900 << 20, reclaimable_bytes: None, limit_bytes: 1 << 30 };
+/// history.observe(&seen, &policy);
+/// let verdict = decide(&history, &policy, 1_000);
+/// assert_eq!(verdict.action, Action::Grow { to_bytes: 1536 << 20 });
+/// assert_eq!(verdict.reason, "900 MiB used is 88 % of 1 GiB, above 80 %: x1.5, to 1.5 GiB");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    seen: Option<Observation>,
+    claim: Option<Claim>,
+    kill: Option<Kill>,
+    /// Of the limit; moved when the clock jumps.
+    changed_at_s: Option<u64>,
+    learned: Learned,
+    /// Only with [`Strategy::Vpa`].
+    peaks: Option<Box<Peaks>>,
+}
+
+/// What the service last said it could free.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    pub at_s: u64,
+    pub bytes: u64,
+}
+
+/// One that was not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kill {
+    pub at_s: u64,
+    pub limit_bytes: u64,
+}
+
+impl History {
+    /// Takes in what was seen. The clock may have jumped either way since the last time.
+    pub fn observe(&mut self, seen: &Observation, policy: &Policy) {
+        let passed_s = self.pass(seen.at_s);
+        if let Some(bytes) = seen.reclaimable_bytes {
+            let at_s = seen.at_s;
+            self.claim = Some(Claim { at_s, bytes });
+        }
+        if self
+            .claim
+            .is_some_and(|claim| seen.at_s - claim.at_s > CLAIM_S)
+        {
+            self.claim = None;
+        }
+        // A higher limit in force is the answer.
+        if self.kill.is_some_and(|kill| {
+            seen.limit_bytes > kill.limit_bytes || seen.at_s - kill.at_s > KILL_S
+        }) {
+            self.kill = None;
+        }
+        self.seen = Some(*seen);
+        self.learned.observe(self.floor_bytes(seen), passed_s);
+        if policy.strategy == Strategy::Vpa {
+            self.peaks
+                .get_or_insert_with(|| Box::new(Peaks::new()))
+                .observe(seen.at_s, seen.used_bytes);
+        }
+    }
+
+    /// The kernel killed something in it. At once, not with the next observation.
+    pub fn killed(&mut self, at_s: u64, limit_bytes: u64) {
+        self.kill = Some(Kill { at_s, limit_bytes });
+        self.learned.killed(limit_bytes);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.killed(at_s, limit_bytes);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.limit_bytes = limit_bytes;
+        }
+    }
+
+    /// A new limit is in force.
+    pub fn resized(&mut self, at_s: u64, from_bytes: u64, to_bytes: u64) {
+        self.changed_at_s = Some(at_s);
+        if let Some(seen) = &mut self.seen {
+            seen.limit_bytes = to_bytes;
+        }
+        if self
+            .kill
+            .is_some_and(|kill| to_bytes > kill.limit_bytes.max(from_bytes))
+        {
+            self.kill = None;
+        }
+    }
+
+    /// As [`Observation::used_bytes`] and the claim that is believed have it.
+    pub(crate) fn floor_bytes(&self, seen: &Observation) -> u64 {
+        let claimed = self.claim.map_or(0, |claim| claim.bytes);
+        seen.used_bytes.saturating_sub(claimed)
+    }
+
+    pub(crate) fn seen(&self) -> Option<&Observation> {
+        self.seen.as_ref()
+    }
+
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        self.claim
+    }
+
+    pub(crate) fn kill(&self) -> Option<Kill> {
+        self.kill
+    }
+
+    pub(crate) fn changed_at_s(&self) -> Option<u64> {
+        self.changed_at_s
+    }
+
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    pub(crate) fn peaks(&self) -> Option<&Peaks> {
+        self.peaks.as_deref()
+    }
+
+    /// What this takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let peaks = self.peaks.as_ref();
+        size_of::<History>() + peaks.map_or(0, |peaks| size_of::<Peaks>() + peaks.heap_bytes())
+    }
+
+    /// How long nobody looked; after a jump of the clock all that is remembered moves to where the clock is now.
+    fn pass(&mut self, now_s: u64) -> u64 {
+        let Some(before) = &self.seen else {
+            return 0;
+        };
+        let passed_s = now_s.checked_sub(before.at_s);
+        if let Some(passed_s) = passed_s.filter(|passed_s| *passed_s <= GAP_S) {
+            // What was said by a clock that was ahead.
+            self.changed_at_s = self.changed_at_s.map(|at_s| at_s.min(now_s));
+            return passed_s;
+        }
+        self.changed_at_s = self.changed_at_s.map(|_| now_s);
+        self.claim = None;
+        if let Some(kill) = &mut self.kill {
+            kill.at_s = now_s;
+        }
+        0
+    }
+}

@@ -1,0 +1,107 @@
+//! [`Learned`]: what a service's floor did so far, in a few numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Policy;
+
+/// A peak counts half after three days.
+const PEAK_HALF_LIFE_S: f64 = 3.0 * 86_400.0;
+/// A rise counts half after 16 hours.
+const RISE_HALF_LIFE_S: f64 = 16.0 * 3600.0;
+/// What was watched for an hour is half as likely to surprise.
+const SURPRISE_HALF_LIFE_S: f64 = 2850.0;
+/// Of the peak, whatever it did.
+const LEAST: f64 = 0.008;
+/// Of the maximum, for one that is not known at all.
+const NEWCOMER_PART: f64 = 0.125;
+/// More of what was the largest rise: the next one may be larger.
+const RISES: f64 = 1.38;
+/// Of the peak, times the square of the largest rise in proportion: what is small and jumps by half of itself may well triple.
+const PROPORTION: f64 = 1.33;
+const PROPORTION_AT_MOST: f64 = 0.7;
+/// Below this a rise is not set into proportion: from nearly nothing everything is a large multiple.
+const SMALL_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
+
+/// What a service's floor did so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    floor_bytes: Option<f64>,
+    /// The highest floor.
+    peak_bytes: f64,
+    /// The largest rise from one look to the next.
+    rise_bytes: f64,
+    /// The largest rise as a part of what was there before.
+    rise_ratio: f64,
+    watched_s: u64,
+}
+
+/// How much is needed, and what the largest part of the margin is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Need {
+    pub bytes: f64,
+    pub margin_bytes: f64,
+    pub margin_for: MarginFor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarginFor {
+    Least,
+    Newcomer,
+    Rise,
+    Proportion,
+}
+
+impl Learned {
+    pub fn observe(&mut self, floor_bytes: u64, passed_s: u64) {
+        let floor_bytes = floor_bytes as f64;
+        let faded = |half_life_s: f64| (-(passed_s as f64) / half_life_s).exp2();
+        self.watched_s = self.watched_s.saturating_add(passed_s);
+        self.rise_bytes *= faded(RISE_HALF_LIFE_S);
+        let peak_bytes = self.peak_bytes * faded(PEAK_HALF_LIFE_S);
+        // What rose while nobody looked, or in a process that is new, says nothing about how fast it rises.
+        if let Some(before_bytes) = self.floor_bytes.filter(|_| passed_s > 0) {
+            let rise_bytes = (floor_bytes - before_bytes).max(0.0);
+            self.rise_bytes = self.rise_bytes.max(rise_bytes);
+            let ratio = rise_bytes / before_bytes.max(SMALL_BYTES);
+            self.rise_ratio = self.rise_ratio.max(ratio);
+        }
+        self.peak_bytes = peak_bytes.max(floor_bytes);
+        self.floor_bytes = Some(floor_bytes);
+    }
+
+    /// It needed more than the limit, and is a new process now.
+    pub fn killed(&mut self, limit_bytes: u64) {
+        self.peak_bytes = self.peak_bytes.max(limit_bytes as f64);
+        self.floor_bytes = None;
+    }
+
+    /// What the limit should be: the peak, or what is there now and one rise more, and a margin.
+    pub fn need(&self, policy: &Policy) -> Need {
+        let caution = policy.caution;
+        let peak_bytes = self.peak_bytes;
+        let floor_bytes = self.floor_bytes.unwrap_or(peak_bytes);
+        let unwatched = (-(self.watched_s as f64) / SURPRISE_HALF_LIFE_S).exp2();
+        let newcomer_bytes =
+            NEWCOMER_PART * policy.max_bytes as f64 * caution.powf(0.1) * unwatched;
+        let squared = PROPORTION * caution * self.rise_ratio * self.rise_ratio;
+        let proportion_bytes = peak_bytes * squared.min(PROPORTION_AT_MOST * caution.sqrt());
+        let rise_bytes = floor_bytes + RISES * caution.powf(0.2) * self.rise_bytes - peak_bytes;
+        let margins = [
+            (LEAST * peak_bytes, MarginFor::Least),
+            (newcomer_bytes, MarginFor::Newcomer),
+            (rise_bytes, MarginFor::Rise),
+            (proportion_bytes, MarginFor::Proportion),
+        ];
+        let largest = margins.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
+        let (margin_bytes, margin_for) = largest.unwrap_or((0.0, MarginFor::Least));
+        Need {
+            bytes: peak_bytes + margin_bytes,
+            margin_bytes,
+            margin_for,
+        }
+    }
+
+    pub fn rise_bytes(&self) -> f64 {
+        self.rise_bytes
+    }
+}

@@ -1,0 +1,182 @@
+//! What is decided is carried out: as far as the host has room, one change at a time.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::decide::{Action, Alert, Verdict, Wanted, share};
+use crate::engine::{Actuator, EngineError};
+use crate::scale::state::Change;
+use crate::scale::scaler::Scaler;
+use crate::scale::voice::Decision;
+use crate::size::human;
+
+/// On the line of what is not done.
+pub(super) const DRY_RUN: &str = "dry run: not done";
+
+impl<A: Actuator + 'static> Scaler<A> {
+    /// As far as the host has room: what grows at once, what shrinks begins to.
+    pub(super) async fn carry_out(&mut self, verdicts: Vec<(String, Verdict)>) {
+        let shared = self.share(&verdicts);
+        let is_once = self.settings.once;
+        for ((id, wanted), got) in verdicts.into_iter().zip(shared) {
+            let is_cut = got.action != wanted.action;
+            self.is_short |= is_cut;
+            self.alert(&id, &got);
+            match got.action {
+                Action::Hold => {
+                    if is_once || is_cut {
+                        self.say(&id, None, "", &got.reason);
+                    }
+                }
+                Action::Grow { to_bytes } => self.grow(&id, to_bytes, &got.reason).await,
+                Action::Shrink { to_bytes } => self.begin_to_shrink(&id, to_bytes, got.reason),
+            }
+        }
+    }
+
+    /// What of this can be had. What shrinks makes no room before it has: it counts as it is.
+    fn share(&self, verdicts: &[(String, Verdict)]) -> Vec<Verdict> {
+        let hold = || Verdict {
+            action: Action::Hold,
+            reason: String::new(),
+            alert: None,
+            after_kill: false,
+        };
+        let asks = |id: &String| verdicts.iter().find(|(other, _)| other == id);
+        let (mut ids, mut wanted) = (Vec::new(), Vec::new());
+        for (id, one) in &self.tracked {
+            let verdict = asks(id).map(|(_, verdict)| verdict.clone());
+            let is_growing = |verdict: &Verdict| !matches!(verdict.action, Action::Shrink { .. });
+            ids.push(id);
+            wanted.push(Wanted {
+                service: &one.key,
+                limit_bytes: one.held_bytes(),
+                priority: one.policy.as_ref().map_or(0, |policy| policy.priority),
+                verdict: verdict.filter(is_growing).unwrap_or_else(hold),
+            });
+        }
+        share(&mut wanted, self.budget_bytes);
+        let mut got: BTreeMap<_, _> = ids
+            .into_iter()
+            .zip(wanted.into_iter().map(|one| one.verdict))
+            .collect();
+        let of = |(id, asked): &(String, Verdict)| match asked.action {
+            Action::Shrink { .. } => asked.clone(),
+            _ => got.remove(id).unwrap_or_else(|| asked.clone()),
+        };
+        verdicts.iter().map(of).collect()
+    }
+
+    fn alert(&mut self, id: &str, verdict: &Verdict) {
+        let Some(one) = self.tracked.get_mut(id) else {
+            return;
+        };
+        let key = one.key.clone();
+        one.alert = verdict.alert;
+        self.figures.of(&key, |of| of.alert = verdict.alert);
+        let about = format!("alert {key}");
+        match verdict.alert {
+            Some(alert) => {
+                let what = match alert {
+                    Alert::AtMaximum => "needs more and has its maximum",
+                    Alert::HostFull => "needs more and the host has none left",
+                };
+                // The reason changes with every reading, and is on the line of the decision.
+                self.voice
+                    .note_once(&about, &format!("ALERT {key}: {what}"));
+            }
+            None => self
+                .voice
+                .over(&about, &format!("{key}: its alert is over")),
+        }
+    }
+
+    async fn grow(&mut self, id: &str, to_bytes: u64, reason: &str) {
+        let Some(from_bytes) = self.tracked.get(id).and_then(|one| one.limit_bytes) else {
+            return;
+        };
+        if to_bytes <= from_bytes {
+            return;
+        }
+        if self.settings.dry_run {
+            self.say(id, Some((from_bytes, to_bytes)), DRY_RUN, reason);
+            return;
+        }
+        if self.resize(id, from_bytes, to_bytes).await {
+            self.say(id, Some((from_bytes, to_bytes)), "", reason);
+        }
+    }
+
+    /// Whether it is done; if not, it was said why.
+    pub(super) async fn resize(&mut self, id: &str, from_bytes: u64, to_bytes: u64) -> bool {
+        let done = self.engine.resize(id, to_bytes).await;
+        let Some(one) = self.tracked.get_mut(id) else {
+            return false;
+        };
+        let key = one.key.clone();
+        let about = format!("resize {key}");
+        match done {
+            Ok(()) => {
+                one.limit_bytes = Some(to_bytes);
+                one.changed = Some(Instant::now());
+                let now_s = self.clock.now_s();
+                self.histories
+                    .entry(key.clone())
+                    .or_default()
+                    .resized(now_s, from_bytes, to_bytes);
+                let change = Change {
+                    at_s: now_s,
+                    from_bytes,
+                    to_bytes,
+                };
+                self.changes.insert(key.clone(), change);
+                self.figures.of(&key, |of| {
+                    of.limit_bytes = Some(to_bytes);
+                    if to_bytes > from_bytes {
+                        of.grown_total += 1;
+                    } else {
+                        of.shrunk_total += 1;
+                    }
+                });
+                self.voice
+                    .over(&about, &format!("{key}: can be resized again"));
+                true
+            }
+            Err(EngineError::Gone(_)) => {
+                self.tracked.remove(id);
+                self.voice
+                    .note(&format!("{key}: ended before its limit was changed"));
+                false
+            }
+            Err(error @ EngineError::Away(_)) => {
+                self.engine_is_away(&error);
+                false
+            }
+            Err(error) => {
+                self.figures.of(&key, |of| of.refused_total += 1);
+                self.voice.note_once(
+                    &about,
+                    &format!("{key}: not resized to {}: {error}", human(to_bytes)),
+                );
+                false
+            }
+        }
+    }
+
+    /// A line for a decision; without a change: it stays.
+    pub(super) fn say(&mut self, id: &str, change: Option<(u64, u64)>, remark: &str, reason: &str) {
+        let Some(one) = self.tracked.get(id) else {
+            return;
+        };
+        let limit_bytes = one.limit_bytes.unwrap_or(0);
+        let (from_bytes, to_bytes) = change.unwrap_or((limit_bytes, limit_bytes));
+        self.voice.decision(&Decision {
+            service: &one.key,
+            from_bytes,
+            to_bytes,
+            remark,
+            reason,
+        });
+    }
+}
