@@ -21,6 +21,6 @@ mod voice;
 pub(crate) use scrape::Scraper;
 pub(crate) use state::{Change, last_changes};
 
-pub use run::{failure, run};
+pub use run::run;
 pub use settings::Settings;
 pub use voice::Voice;

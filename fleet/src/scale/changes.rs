@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::decide::{Action, Alert, Verdict, Wanted, share};
 use crate::engine::{Actuator, EngineError};
-use crate::scale::state::Change;
 use crate::scale::scaler::Scaler;
+use crate::scale::state::Change;
 use crate::scale::voice::Decision;
 use crate::size::human;
 
