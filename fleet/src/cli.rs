@@ -9,6 +9,7 @@ mod redis;
 mod resize;
 mod scale;
 mod simulate;
+mod terminal;
 mod top;
 mod up;
 

@@ -4,6 +4,7 @@ mod actuator;
 mod cgroups;
 mod docker;
 mod event;
+mod failed;
 mod room;
 
 pub use actuator::{Actuator, Container, EngineError, Usage};

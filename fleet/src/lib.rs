@@ -1,7 +1,7 @@
 //! What the command `plimsoll` does, as a library: profiles of a fleet, the files that are written from them, a scaler, a doctor.
 //!
-//! Arrows point down this list: `cli` may use all; `scale`, `simulate`, `doctor`, `top` and `up` use `engine`, `decide`, `write`;
-//! these use `profile`; everything may use `size`, `table`, `failure`.
+//! Arrows point down this list: `cli` may use all; `scale`, `simulate`, `doctor`, `top` and `up` use `engine`, `decide`, `write`
+//! (`top` asks services as `scale` does); these use `profile`; everything may use `size`, `span`, `table`, `failure`.
 
 #![allow(missing_docs, reason = "fields that say all by name and unit")]
 
@@ -14,6 +14,7 @@ pub mod profile;
 pub mod scale;
 pub mod simulate;
 pub mod size;
+pub mod span;
 pub mod table;
 pub mod top;
 pub mod up;

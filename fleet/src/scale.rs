@@ -18,6 +18,9 @@ mod state;
 mod tracked;
 mod voice;
 
-pub use run::{failure, run};
+pub(crate) use scrape::Scraper;
+pub(crate) use state::{Change, last_changes};
+
+pub use run::run;
 pub use settings::Settings;
 pub use voice::Voice;

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::{Cgroups, Docker, EngineError};
+use crate::engine::{Cgroups, Docker};
 use crate::failure::Failure;
 use crate::profile::{Profile, load};
 use crate::scale::{self, Settings, Voice};
 
 /// What services want to hear before they clean up.
 const TOKEN_VARIABLE: &str = "PLIMSOLL_CLEANUP_TOKEN";
-const DEFAULT_STATE: &str = "/var/lib/plimsoll/scale.json";
+pub(super) const DEFAULT_STATE: &str = "/var/lib/plimsoll/scale.json";
 const SHORTEST_INTERVAL_S: u64 = 1;
 const LONGEST_INTERVAL_S: u64 = 24 * 60 * 60;
 
@@ -74,11 +74,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         match &args.cgroups {
             Some(directory) => {
-                let engine = Cgroups::open(directory).map_err(failure)?;
+                let engine = Cgroups::open(directory)?;
                 scale_until_stopped(engine, &profile, settings, voice).await
             }
             None => {
-                let engine = Docker::connect(args.host.as_deref()).map_err(failure)?;
+                let engine = Docker::connect(args.host.as_deref())?;
                 scale_until_stopped(engine, &profile, settings, voice).await
             }
         }
@@ -132,8 +132,4 @@ fn token() -> Result<Option<String>, Failure> {
         )),
         Err(env::VarError::NotPresent) => Ok(None),
     }
-}
-
-fn failure(error: EngineError) -> Failure {
-    scale::failure(&error)
 }

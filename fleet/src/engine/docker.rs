@@ -72,6 +72,21 @@ impl Docker {
         })
     }
 
+    /// For what a scaler does not need.
+    pub fn client(&self) -> &bollard::Docker {
+        &self.client
+    }
+
+    /// The address that was connected to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What an error of [`client`](Docker::client) means.
+    pub fn failed(&self, error: bollard::errors::Error) -> EngineError {
+        Asked::engine(&self.host).failed(error)
+    }
+
     fn asked<'a>(&'a self, id: &'a str) -> Asked<'a> {
         Asked::container(&self.host, id)
     }

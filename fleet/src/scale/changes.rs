@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::decide::{Action, Alert, Verdict, Wanted, share};
 use crate::engine::{Actuator, EngineError};
 use crate::scale::scaler::Scaler;
+use crate::scale::state::Change;
 use crate::scale::voice::Decision;
 use crate::size::human;
 
@@ -124,6 +125,12 @@ impl<A: Actuator + 'static> Scaler<A> {
                     .entry(key.clone())
                     .or_default()
                     .resized(now_s, from_bytes, to_bytes);
+                let change = Change {
+                    at_s: now_s,
+                    from_bytes,
+                    to_bytes,
+                };
+                self.changes.insert(key.clone(), change);
                 self.figures.of(&key, |of| {
                     of.limit_bytes = Some(to_bytes);
                     if to_bytes > from_bytes {

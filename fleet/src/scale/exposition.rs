@@ -12,11 +12,11 @@ const MOST_BYTES: f64 = (1_u64 << 53) as f64;
 
 /// What a service says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// All hooks together; `None`: no hook says.
-    pub(super) reclaimable_bytes: Option<u64>,
+    pub(crate) reclaimable_bytes: Option<u64>,
     /// 0 Normal to 3 Critical.
-    pub(super) pressure_level: Option<u8>,
+    pub(crate) pressure_level: Option<u8>,
 }
 
 /// Not what a service with the library says.

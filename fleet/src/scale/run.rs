@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, EngineError};
+use crate::engine::Actuator;
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::scale::endpoint::serve;
@@ -38,7 +38,7 @@ pub async fn run<A: Actuator + 'static>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let engine = Arc::new(engine);
-    engine.containers().await.map_err(|error| failure(&error))?;
+    engine.containers().await?;
     let _claim = claimed(&settings)?;
     let state = load(&settings, &mut voice)?;
     let (send, mut messages) = mpsc::channel(WAITING);
@@ -68,7 +68,7 @@ pub async fn run<A: Actuator + 'static>(
             () = &mut stop => break,
             Some(message) = rung.recv() => take(&mut scaler, &mut pace, message).await,
             Some(message) = messages.recv() => match message {
-                Message::Gathered(_, Err(error)) if settings.once => return Err(failure(&error)),
+                Message::Gathered(_, Err(error)) if settings.once => return Err(error.into()),
                 message => take(&mut scaler, &mut pace, message).await,
             },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
@@ -252,17 +252,6 @@ fn save<A: Actuator + 'static>(scaler: &mut Scaler<A>) {
             scaler.voice.note_once("state", &text);
         }
     }
-}
-
-/// With the code that scripts tell it by.
-pub fn failure(error: &EngineError) -> Failure {
-    let code = match error {
-        EngineError::Away(_) => Failure::UNAVAILABLE,
-        EngineError::Gone(_) => Failure::NO_HOST,
-        EngineError::Refused(_) => Failure::REFUSED,
-        EngineError::NoPermission(_) => Failure::NO_PERMISSION,
-    };
-    Failure::new(code, error)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::scale::figures::Figures;
 use crate::scale::gather::Seen;
 use crate::scale::scrape::Scraper;
 use crate::scale::settings::Settings;
-use crate::scale::state::State;
+use crate::scale::state::{Change, State};
 use crate::scale::tracked::{Tracked, update};
 use crate::scale::voice::Voice;
 use crate::size::human;
@@ -56,6 +56,7 @@ pub(super) struct Scaler<A> {
     pub(super) tracked: BTreeMap<String, Tracked>,
     pub(super) clock: Clock,
     pub(super) histories: BTreeMap<String, History>,
+    pub(super) changes: BTreeMap<String, Change>,
     policies: BTreeMap<String, Option<Policy>>,
     /// What the profile's services may have together: its budget, less what others on the host have.
     pub(super) budget_bytes: u64,
@@ -86,6 +87,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             tracked: BTreeMap::new(),
             clock: Clock::start(state.saved_at_s),
             histories: state.services,
+            changes: state.changes,
             policies: services
                 .map(|service| (service.name.clone(), service.policy.clone()))
                 .collect(),
@@ -110,6 +112,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         let mut state = State::new();
         state.saved_at_s = self.clock.now_s();
         state.services.clone_from(&self.histories);
+        state.changes.clone_from(&self.changes);
         state
     }
 

@@ -23,12 +23,12 @@ const CLEANUP_PATH: &str = "/memory/cleanup";
 
 /// Asks services for their metrics, and to clean up. Keeps no connections.
 #[derive(Clone, Debug)]
-pub(super) struct Scraper {
+pub(crate) struct Scraper {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Scraper {
-    pub(super) fn new() -> Scraper {
+    pub(crate) fn new() -> Scraper {
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .build_http();
@@ -36,7 +36,7 @@ impl Scraper {
     }
 
     /// The error says what is wrong with it.
-    pub(super) async fn metrics(&self, url: &str) -> Result<Told, String> {
+    pub(crate) async fn metrics(&self, url: &str) -> Result<Told, String> {
         let body = self.ask(Method::GET, url, None, SCRAPE_TIMEOUT).await?;
         let text = std::str::from_utf8(&body);
         let text = text.map_err(|_| format!("{url}: its metrics are no text"))?;

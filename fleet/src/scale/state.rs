@@ -21,6 +21,18 @@ pub(super) struct State {
     /// Seconds since the epoch; the next run's clock does not begin before.
     pub(super) saved_at_s: u64,
     pub(super) services: BTreeMap<String, History>,
+    /// For people: nothing is decided by it.
+    #[serde(default)]
+    pub(super) changes: BTreeMap<String, Change>,
+}
+
+/// The last change of a service's limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// Seconds since the epoch.
+    pub(crate) at_s: u64,
+    pub(crate) from_bytes: u64,
+    pub(crate) to_bytes: u64,
 }
 
 /// What was found, for the note.
@@ -97,6 +109,14 @@ impl State {
     }
 }
 
+/// The last change of each service; none where there is no such file, or it is no state of ours: only who owns it says so.
+pub(crate) fn last_changes(path: &Path) -> BTreeMap<String, Change> {
+    let bytes = fs::read(path).unwrap_or_default();
+    let state = serde_json::from_slice::<State>(&bytes).ok();
+    let state = state.filter(|state| state.version == VERSION);
+    state.map(|state| state.changes).unwrap_or_default()
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -128,9 +148,20 @@ mod tests {
         let mut history = History::default();
         history.killed(5, 64 << 20);
         state.services.insert("fusion".to_owned(), history.clone());
+        let change = Change {
+            at_s: 70,
+            from_bytes: 1,
+            to_bytes: 2,
+        };
+        state.changes.insert("fusion".to_owned(), change);
+        assert_eq!(last_changes(&path), BTreeMap::new());
         for _ in 0..2 {
             state.save(&path).unwrap();
         }
+        assert_eq!(
+            last_changes(&path),
+            BTreeMap::from([("fusion".to_owned(), change)])
+        );
         let (loaded, found) = State::load(&path).unwrap();
         assert_eq!((loaded.saved_at_s, found), (77, Found::Histories(1)));
         let json = |history: &History| serde_json::to_string(history).unwrap();
@@ -157,6 +188,7 @@ mod tests {
         let future = r#"{"version":2,"saved_at_s":1,"services":{}}"#;
         for text in ["", "{", "[]", "a diary", future] {
             fs::write(&path, text).unwrap();
+            assert_eq!(last_changes(&path), BTreeMap::new());
             let (state, found) = State::load(&path).unwrap();
             assert!(state.services.is_empty());
             let Found::Broken(_, aside) = found else {
