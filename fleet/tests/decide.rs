@@ -222,6 +222,22 @@ fn what_could_be_freed_is_no_need_and_a_silent_service_is_believed_for_a_while()
 }
 
 #[test]
+fn what_was_learned_of_use_is_no_floor() {
+    let policy = policy(Strategy::Floor);
+    let mut history = History::default();
+    let (limit_bytes, _) = settle(&mut history, &policy, seen(NOW_S, 450, 512), 60);
+    // Now the service says what of that it could free, and then does so.
+    let freed = Observation {
+        at_s: NOW_S + 1800,
+        used_bytes: 100 * MIB,
+        reclaimable_bytes: Some(50 * MIB),
+        limit_bytes,
+    };
+    let (limit_bytes, verdict) = settle(&mut history, &policy, freed, 600);
+    assert!(limit_bytes < 128 * MIB, "{verdict:?}");
+}
+
+#[test]
 fn nothing_is_decided_on_a_clock_that_jumped() {
     for strategy in [Strategy::Guide, Strategy::Floor, Strategy::Vpa] {
         let policy = policy(strategy);
@@ -409,14 +425,14 @@ proptest! {
                 Action::Hold => {}
                 Action::Grow { to_bytes } => {
                     prop_assert!(to_bytes > limit_bytes && to_bytes <= policy.max_bytes);
-                    limit_bytes = to_bytes;
                     history.resized(at_s, limit_bytes, to_bytes);
+                    limit_bytes = to_bytes;
                 }
                 Action::Shrink { to_bytes } => {
                     prop_assert!(to_bytes < limit_bytes && to_bytes >= policy.min_bytes);
                     prop_assert!(to_bytes > used_bytes, "{to_bytes} with {used_bytes} used");
-                    limit_bytes = to_bytes;
                     history.resized(at_s, limit_bytes, to_bytes);
+                    limit_bytes = to_bytes;
                 }
             }
             prop_assert!(!verdict.reason.is_empty());

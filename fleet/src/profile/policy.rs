@@ -18,7 +18,7 @@ pub struct Policy {
     pub down_percent: f64,
     /// By how much (`Strategy::Guide`).
     pub factor: f64,
-    /// After a change nothing changes for so long, a kill excepted.
+    /// After a change nothing changes for so long, a kill excepted; `Strategy::Vpa` and `Strategy::Floor` wait only to shrink.
     pub cooldown_s: u64,
     /// Who waits when the host's budget is short: the lower number does.
     pub priority: i32,
