@@ -131,7 +131,10 @@ async fn serve(args: Args, manager: &'static MemoryManager) -> Result<(), Failur
     };
     // A page that is open must not hold up the end.
     let mut routes = MemoryRoutes::new().until(stopped());
-    let token = env::var(TOKEN_VARIABLE).ok();
+    // Empty is as good as not set: compose has no other way to say so.
+    let token = env::var(TOKEN_VARIABLE)
+        .ok()
+        .filter(|token| !token.is_empty());
     if let Some(token) = &token {
         routes = routes.allow_cleanup(token)?;
     }

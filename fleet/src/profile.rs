@@ -11,7 +11,7 @@ mod service;
 mod source;
 
 pub use deploy::Deploy;
-pub use policy::{Policy, Strategy};
+pub use policy::{CAUTION, Policy, Strategy};
 pub use problem::{Problem, Severity};
 pub use read::{Reading, load, read};
 pub use redis::RedisSettings;

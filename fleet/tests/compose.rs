@@ -17,6 +17,9 @@ const REGENERATE: &str = "PLIMSOLL_TEST_REGENERATE";
 const BASE: &str = "docker-compose.yml";
 const DEVELOPMENT: &str = "docker-compose.dev.yml";
 const MONITORING: &str = "docker-compose.monitoring.yml";
+/// What services want to hear before they clean up: whoever starts compose says it, and tells the scaler the same.
+const TOKEN: &str = "SERVICE_CLEANUP_TOKEN";
+const TOKEN_VALUE: &str = "${PLIMSOLL_CLEANUP_TOKEN:-}";
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
@@ -132,8 +135,8 @@ fn each_service_has_its_sizes_its_name_and_its_checks() {
         let command = entry["command"].as_sequence().unwrap();
         assert!(command.contains(&Value::from(port)), "{command:?}");
         let variables = entry["environment"].as_mapping().unwrap();
-        assert!(!variables.is_empty());
-        for (variable, _) in variables {
+        assert_eq!(variables[TOKEN], TOKEN_VALUE);
+        for (variable, _) in variables.iter().filter(|(name, _)| *name != TOKEN) {
             let known = plimsoll::ENVIRONMENT.iter().map(|known| known.name);
             assert!(
                 known.into_iter().any(|known| variable == known),
@@ -204,6 +207,51 @@ fn prometheus_scrapes_each_service_by_its_name() {
             &["check", "config", "prometheus.fleet.yml"],
         );
         assert!(done.status.success(), "{done:?}");
+    }
+}
+
+#[test]
+fn a_token_of_the_profile_is_the_service_s_own() {
+    let [mut production, development] = shipped();
+    let own = (TOKEN.to_owned(), "costs-5$-and-more".to_owned());
+    for service in &mut production.services {
+        if service.name == "fusion" {
+            service.deploy.environment = vec![own.clone()];
+        }
+    }
+    let base = deployment(&production, &development).swap_remove(0);
+    let base: Value = serde_yaml_ng::from_str(&base.text).unwrap();
+    let [redis, fusion] = ["redis", "fusion"].map(|name| &base["services"][name]["environment"]);
+    assert_eq!(fusion[TOKEN], "costs-5$$-and-more");
+    assert!(redis.is_null(), "without metrics nobody is asked");
+}
+
+#[test]
+fn docker_compose_passes_the_token_on() {
+    if !tool::there("docker-compose", "docker-compose") {
+        return;
+    }
+    for (set, expected) in [
+        (None, ""),
+        (Some("of-sixteen-letters"), "of-sixteen-letters"),
+    ] {
+        for files in [&[BASE][..], &[BASE, DEVELOPMENT]] {
+            let mut command = Command::new("timeout");
+            command.args(["--kill-after=5", "60", "docker-compose"]);
+            command.current_dir(deploy().join("compose"));
+            command
+                .args(files.iter().flat_map(|file| ["-f", file]))
+                .arg("config");
+            command.env_remove("PLIMSOLL_CLEANUP_TOKEN");
+            command.envs(set.map(|token| ("PLIMSOLL_CLEANUP_TOKEN", token)));
+            let done = command.output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+            let merged: Value = serde_yaml_ng::from_slice(&done.stdout).unwrap();
+            for name in ["fusion", "news"] {
+                assert_eq!(merged["services"][name]["environment"][TOKEN], expected);
+            }
+            assert!(merged["services"]["redis"].get("environment").is_none());
+        }
     }
 }
 

@@ -57,7 +57,7 @@ max = "2GB"
 
 /// `GOOD` with the first such piece replaced, and what is to be said of it.
 #[rustfmt::skip]
-const MISTAKES: [(&str, &str, &str); 58] = [
+const MISTAKES: [(&str, &str, &str); 63] = [
     ("limit = \"1GB\"", "limit = \"51x2m\"", "5:9: error: services.a.limit: \"51x2m\" is not a size"),
     ("limit = \"1GB\"", "limit = \"512Mi\"", "5:9: error: services.a.limit: \"512Mi\" is not a size"),
     ("limit = \"1GB\"", "limit = 512", "5:9: error: services.a.limit takes a size in quotes, as \"512MB\", not 512"),
@@ -102,8 +102,13 @@ const MISTAKES: [(&str, &str, &str); 58] = [
     ("max = \"2GB\"", "max = \"2GB\"\nup = 20", "17:6: error: policies.a: down 30 is not below up 20"),
     ("max = \"2GB\"", "max = \"2GB\"\ndown = 60", "17:8: warning: policies.a: after growth by 1.5 from up 80 % it is at 53 %, below down 60"),
     ("max = \"2GB\"", "max = \"2GB\"\nup = 101", "17:6: error: policies.a.up takes a number above 0 and at most 100, not 101"),
-    ("max = \"2GB\"", "max = \"2GB\"\nfactor = 1", "17:10: error: policies.a.factor takes a number above 1, not 1"),
-    ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 1.5", "17:12: error: policies.a.cooldown takes whole seconds, from 0 on, not 1.5"),
+    ("max = \"2GB\"", "max = \"2GB\"\nfactor = 1", "17:10: error: policies.a.factor takes a number above 1 and at most 100, not 1"),
+    ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 1.5", "17:12: error: policies.a.cooldown takes whole seconds from 0 to 2592000, which are 30 days, not 1.5"),
+    ("max = \"2GB\"", "max = \"2GB\"\nfactor = 1e300", "17:10: error: policies.a.factor takes a number above 1 and at most 100, not 1"),
+    ("max = \"2GB\"", "max = \"2GB\"\nfactor = 100.5", "17:10: error: policies.a.factor takes a number above 1 and at most 100, not 100.5"),
+    ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 9223372036854775807", "17:12: error: policies.a.cooldown takes whole seconds from 0 to 2592000, which are 30 days, not 9223372036854775807"),
+    ("max = \"2GB\"", "max = \"2GB\"\ncooldown = 2592001", "17:12: error: policies.a.cooldown takes whole seconds from 0 to 2592000"),
+    ("max = \"2GB\"", "max = \"2GB\"\ncaution = 1e308", "17:11: error: policies.a.caution takes a number from 0.01 to 100, not 1"),
     ("max = \"2GB\"", "max = \"2GB\"\npriority = 9999999999", "17:12: error: policies.a.priority takes a whole number, not 9999999999"),
     ("max = \"2GB\"", "max = \"2GB\"\nstrategy = \"best\"", "17:12: error: policies.a.strategy: there is no strategy \"best\"; there are fixed, guide, vpa, floor"),
     ("[policies.a]", "[policies.b]\nmin = \"511MB\"\nmax = \"1GB\"\n[policies.a]", "15:7: error: policies.b: min 511 MiB is less than its maxmemory 512 MiB"),
@@ -129,6 +134,21 @@ fn each_mistake_is_named_with_its_place() {
             said.iter().any(|line| line.starts_with(expected)),
             "expected {expected}\nsaid {said:#?}\nof\n{text}"
         );
+    }
+}
+
+#[test]
+fn what_is_at_its_bounds_is_fine() {
+    for line in [
+        "factor = 100",
+        "cooldown = 0",
+        "cooldown = 2592000",
+        "caution = 0.01",
+        "caution = 100",
+    ] {
+        let max = format!("max = \"2GB\"\ndown = 0.1\n{line}");
+        let said = problems(&GOOD.replacen("max = \"2GB\"", &max, 1));
+        assert_eq!(said, [] as [&str; 0], "{line}");
     }
 }
 

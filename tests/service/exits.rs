@@ -97,6 +97,15 @@ fn a_bad_environment() {
 }
 
 #[test]
+fn an_empty_token_is_none_and_a_weak_one_is_refused() {
+    let arguments = ["--port", "0", "--seconds", "1", "--no-traffic"];
+    for (token, code) in [("", 0), ("short", 78)] {
+        let done = run(&arguments, &[("SERVICE_CLEANUP_TOKEN", token)]);
+        assert_eq!(done.status.code(), Some(code), "{done:?}");
+    }
+}
+
+#[test]
 fn help() {
     let done = run(&["--help"], &[]);
     assert_eq!(done.status.code(), Some(0));

@@ -1,12 +1,13 @@
 //! `plimsoll simulate`.
 
 use std::io::{ErrorKind, Write};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::ValueEnum;
 
 use crate::failure::Failure;
-use crate::profile::Strategy;
+use crate::profile::{CAUTION, Strategy};
 use crate::simulate::{Front, Half, Point, SHAPES, Score, Trace, fronts, read, score, synthetic};
 use crate::size;
 
@@ -64,19 +65,22 @@ impl Name {
     }
 }
 
-fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+fn number(text: &str, within: RangeInclusive<f64>) -> Result<f64, String> {
     let number = text.parse().ok();
     number
-        .filter(|number: &f64| (least..=most).contains(number))
-        .ok_or_else(|| format!("a number from {least} to {most} is needed"))
+        .filter(|number| within.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = within.into_inner();
+            format!("a number from {least} to {most} is needed")
+        })
 }
 
 fn start(text: &str) -> Result<f64, String> {
-    number(text, 0.05, 2.0)
+    number(text, 0.05..=2.0)
 }
 
 fn caution(text: &str) -> Result<f64, String> {
-    number(text, 0.01, 100.0)
+    number(text, CAUTION)
 }
 
 fn published(text: &str) -> Result<u64, String> {

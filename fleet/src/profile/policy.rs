@@ -1,5 +1,7 @@
 //! [`Policy`]: how one service is scaled.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::profile::fields::{At, Fields};
@@ -58,6 +60,11 @@ pub enum Strategy {
     Floor,
 }
 
+/// What `caution` may be; more is no other limit, and less none at all.
+pub const CAUTION: RangeInclusive<f64> = 0.01..=100.0;
+/// 30 days. Clocks that add more to now may end.
+const MOST_COOLDOWN_S: i64 = 30 * 24 * 60 * 60;
+
 const KNOWN: &[&str] = &[
     "strategy", "min", "max", "up", "down", "factor", "cooldown", "priority", "caution",
 ];
@@ -90,13 +97,18 @@ pub(super) fn read_policy(fields: &Fields<'_>, problems: &mut Problems<'_>) -> P
     let is_percent = |number: f64| number > 0.0 && number <= 100.0;
     let up = fields.number("up", percent, is_percent, problems);
     let down = fields.number("down", percent, is_percent, problems);
-    let factor = fields.number("factor", "a number above 1", |it| it > 1.0, problems);
-    let seconds = "whole seconds, from 0 on";
-    let cooldown = fields.integer("cooldown", seconds, |it| it >= 0, problems);
+    let growth = "a number above 1 and at most 100";
+    let is_growth = |number: f64| number > 1.0 && number <= 100.0;
+    let factor = fields.number("factor", growth, is_growth, problems);
+    let seconds = "whole seconds from 0 to 2592000, which are 30 days";
+    let is_cooldown = |seconds: i64| (0..=MOST_COOLDOWN_S).contains(&seconds);
+    let cooldown = fields.integer("cooldown", seconds, is_cooldown, problems);
     let whole = "a whole number";
     let fits = |it: i64| i32::try_from(it).is_ok();
     let priority = fields.integer("priority", whole, fits, problems);
-    let caution = fields.number("caution", "a number above 0", |it| it > 0.0, problems);
+    let is_caution = |number: f64| CAUTION.contains(&number);
+    let wanted = format!("a number from {} to {}", CAUTION.start(), CAUTION.end());
+    let caution = fields.number("caution", &wanted, is_caution, problems);
     let set = |to: &mut f64, number: &Option<At<f64>>| {
         if let Some(number) = number {
             *to = number.value;

@@ -14,6 +14,10 @@ const REDIS_DATA: &str = "redis-data";
 pub(super) const PROMETHEUS_DATA: &str = "prometheus-data";
 pub(super) const GRAFANA_DATA: &str = "grafana-data";
 
+/// What the library's services want to hear before they clean up, and where whoever starts compose says it: `plimsoll scale` has the same.
+/// Unset it is empty, and to a service that is none.
+const CLEANUP_TOKEN: (&str, &str) = ("SERVICE_CLEANUP_TOKEN", "${PLIMSOLL_CLEANUP_TOKEN:-}");
+
 const REDIS_CONF: &str = "/usr/local/etc/redis/redis.conf";
 
 /// A service as compose has it, in the order in which it is written.
@@ -83,6 +87,9 @@ impl Entry {
             )
         };
         if let Some(port) = service.metrics_port {
+            let (name, value) = CLEANUP_TOKEN;
+            // What the profile says wins. The value is for compose to fill in, so it is not escaped.
+            entry.environment.entry(name.into()).or_insert(value.into());
             let port = port.to_string();
             // The first is for `plimsoll scale`, the others are what tools that discover targets agree on.
             let labels = map([
