@@ -13,6 +13,7 @@ mod verdict;
 mod vpa;
 mod wish;
 
+pub use bump::bumped_bytes;
 pub use choose::decide;
 pub use history::History;
 pub use observation::Observation;

@@ -2,6 +2,7 @@
 //!
 //! Each check is a file: facts in, findings out, and a reader of the facts beside it. What can't be read is a finding of its own.
 
+mod address;
 mod cgroups;
 mod containers;
 mod disk;
@@ -22,9 +23,12 @@ use std::path::PathBuf;
 pub use finding::{Code, Finding, Part, Report, Severity};
 pub use report::text;
 
+use address::Address;
+use cgroups::Walk;
 use containers::Facts;
 use events::OomEvent;
 use finding::Unreadable;
+use kernel_log::LoggedKill;
 use unused::Unused;
 
 use crate::engine::Docker;
@@ -68,14 +72,58 @@ struct Engine {
     unused: Unused,
 }
 
+/// What this machine says of itself.
+#[derive(Default)]
+struct Machine {
+    logged: Vec<LoggedKill>,
+    uptime_s: Option<u64>,
+    walk: Walk,
+}
+
 /// Looks at everything once; changes nothing.
 pub async fn examine(places: &Places) -> Report {
     let mut report = Report::default();
+    let environment = std::env::var("DOCKER_HOST").ok();
+    let environment = environment.as_deref().filter(|host| !host.is_empty());
+    let address = Address::new(places.host.as_deref(), environment);
+    let machine = match address.remote() {
+        None => read_machine(&mut report, places).await,
+        // Its kills would be taken for those of containers that are elsewhere.
+        Some(remote) => {
+            report.elsewhere(&[Part::KernelLog, Part::Cgroups, Part::Swap], remote);
+            Machine::default()
+        }
+    };
+    let engine = read_engine(&mut report, places, &address).await;
+    report.findings.extend(kills::examine(&kills::Seen {
+        logged: &machine.logged,
+        uptime_s: machine.uptime_s,
+        window_s: places.window_s,
+        counted: &machine.walk.kills,
+        events: &engine.events,
+        containers: &engine.containers,
+        is_gone: &|cgroup| machine.walk.is_gone(cgroup),
+    }));
+    report
+        .findings
+        .extend(fullness::examine(&engine.containers));
+    report
+        .findings
+        .extend(restarts::examine(&engine.containers));
+    report.findings.extend(limits::examine(&engine.containers));
+    report.findings.extend(unused::examine(&engine.unused));
+    for finding in &mut report.findings {
+        finding.todo = address.commands(&finding.todo);
+    }
+    report.sort();
+    report
+}
+
+async fn read_machine(report: &mut Report, places: &Places) -> Machine {
     let log = report.part(
         Part::KernelLog,
         kernel_log::read(&places.kmsg, &places.dmesg).await,
     );
-    let logged = log.map_or_else(Vec::new, |text| kernel_log::parse(&text));
     let walk = report.part(Part::Cgroups, cgroups::walk(&places.cgroups));
     let walk = walk.unwrap_or_default();
     if walk.is_cut {
@@ -87,39 +135,23 @@ pub async fn examine(places: &Places) -> Report {
     report
         .findings
         .extend(swap.as_ref().and_then(swap::examine));
-
-    let engine = read_engine(&mut report, places).await;
     let uptime = std::fs::read_to_string(places.proc.join("uptime")).ok();
-    report.findings.extend(kills::examine(&kills::Seen {
-        logged: &logged,
+    Machine {
+        logged: log.map_or_else(Vec::new, |text| kernel_log::parse(&text)),
         uptime_s: uptime.as_deref().and_then(kernel_log::uptime_s),
-        window_s: places.window_s,
-        counted: &walk.kills,
-        events: &engine.events,
-        containers: &engine.containers,
-        is_gone: &|cgroup| walk.is_gone(cgroup),
-    }));
-    report
-        .findings
-        .extend(fullness::examine(&engine.containers));
-    report
-        .findings
-        .extend(restarts::examine(&engine.containers));
-    report.findings.extend(limits::examine(&engine.containers));
-    report.findings.extend(unused::examine(&engine.unused));
-    report.sort();
-    report
+        walk,
+    }
 }
 
 /// Without an engine there is one finding, and with one each of its answers may fail by itself.
-async fn read_engine(report: &mut Report, places: &Places) -> Engine {
+async fn read_engine(report: &mut Report, places: &Places, address: &Address) -> Engine {
     let mut seen = Engine::default();
     let listed = async {
         let engine = Docker::connect(places.host.as_deref())?;
         let containers = containers::read(&engine).await?;
         Ok((engine, containers))
     };
-    let unreadable = |error| engine::unreadable(&error);
+    let unreadable = |error| engine::unreadable(&error, address.remote());
     let listed = listed.await.map_err(unreadable);
     let Some((engine, containers)) = report.part(Part::Engine, listed) else {
         return seen;

@@ -180,6 +180,22 @@ impl Report {
         }
     }
 
+    /// That these parts were not looked at, as they are of this machine and the engine at `remote` is of another: nobody knows of them.
+    pub fn elsewhere(&mut self, parts: &[Part], remote: &str) {
+        self.unread.extend(parts);
+        let names: Vec<&str> = parts.iter().map(|part| part.name()).collect();
+        self.findings.push(Finding::new(
+            Severity::Unknown,
+            Code::Unreadable,
+            "engine's host",
+            format!(
+                "{}: not looked at, as the engine at {remote} is not of this machine",
+                names.join(", ")
+            ),
+            "run it there as well: plimsoll doctor",
+        ));
+    }
+
     /// Whether nothing could be read.
     pub fn is_blind(&self) -> bool {
         !self.read.iter().any(|part| part.is_own_source())

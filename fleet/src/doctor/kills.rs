@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::decide::bumped_bytes;
 use crate::doctor::cgroups::CountedKills;
 use crate::doctor::containers::Facts;
 use crate::doctor::events::OomEvent;
@@ -11,8 +12,6 @@ use crate::size;
 use crate::span;
 
 const MIB: u64 = 1 << 20;
-/// What a kill asks for at least: the larger of a fifth and 100 MiB more.
-const BUMP_BYTES: u64 = 100 * MIB;
 /// So many of those that are gone are named.
 const NAMED: usize = 3;
 
@@ -57,6 +56,13 @@ struct Evidence {
     limit_above: Option<String>,
     /// Which cgroups are gone.
     gone: BTreeSet<String>,
+}
+
+impl Evidence {
+    /// Whether a source has it that was asked for recent kills only.
+    fn has_time(&self) -> bool {
+        self.logged > 0 || self.events > 0 || self.state
+    }
 }
 
 /// One finding for each place in which the kernel killed.
@@ -146,8 +152,10 @@ fn finding(place: &Place, evidence: &Evidence, seen: &Seen<'_>) -> Finding {
         u64::from(evidence.state),
     ];
     let count = count.into_iter().max().unwrap_or(0);
+    // A counter alone may tell of a kill that is long over, for as long as its cgroup lives.
     let severity = match place {
         Place::Gone => Severity::Warning,
+        _ if !evidence.has_time() => Severity::Warning,
         _ => Severity::Error,
     };
     let mut found = Finding::new(
@@ -185,6 +193,9 @@ fn what(count: u64, evidence: &Evidence) -> String {
         if let Some(age_s) = age_s {
             what += &format!(" {} ago", span::human(*age_s));
         }
+    }
+    if !evidence.has_time() {
+        what += ", nobody knows when: a counter has no times";
     }
     if evidence.host_was_out {
         what += "; the host itself was out of memory";
@@ -230,8 +241,9 @@ fn todo(place: &Place, facts: Option<&Facts>, evidence: &Evidence) -> String {
     else {
         return "raise its limit, or find what grew in it".to_owned();
     };
-    let bump = (limit_bytes / 5).max(BUMP_BYTES);
-    let to = size::docker(limit_bytes.saturating_add(bump).next_multiple_of(MIB));
+    let bumped_bytes = bumped_bytes(limit_bytes);
+    let whole = bumped_bytes.checked_next_multiple_of(MIB);
+    let to = size::docker(whole.unwrap_or(bumped_bytes));
     let name = &facts.name;
     match facts.is_running {
         true => format!("plimsoll resize {name} {to}"),
@@ -318,6 +330,31 @@ mod tests {
                 ..NOTHING
             });
             assert_eq!(found.len(), findings, "{window_s}");
+        }
+    }
+
+    #[test]
+    fn a_counter_alone_is_a_warning_as_nobody_knows_when() {
+        let facts = example("a");
+        let path = format!("/docker/{}", facts.id);
+        let counted = [CountedKills {
+            cgroup: path.clone(),
+            kills_total: 3,
+        }];
+        // The log has the kill, too long ago or recently enough.
+        for (window_s, severity) in [(60, Severity::Warning), (3600, Severity::Error)] {
+            let found = examine(&Seen {
+                logged: &[logged(Some(&path), Some(&path), 100)],
+                uptime_s: Some(1100),
+                window_s,
+                counted: &counted,
+                containers: std::slice::from_ref(&facts),
+                ..NOTHING
+            });
+            assert_eq!((found.len(), found[0].severity), (1, severity));
+            assert_eq!(found[0].count, Some(3));
+            let is_said = found[0].what.contains("nobody knows when");
+            assert_eq!(is_said, severity == Severity::Warning, "{}", found[0].what);
         }
     }
 

@@ -148,3 +148,38 @@ fn a_part_that_is_nonsense_is_unknown() {
         assert!(unknown(&report).contains(&"engine"), "{host}: {report:?}");
     }
 }
+
+#[test]
+fn of_a_remote_engine_nothing_of_this_machine_is_told() {
+    let scratch = Scratch::new("remote");
+    scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
+    scratch.write("proc/uptime", "1000.0 1.0\n");
+    scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");
+    scratch.write("cgroup/memory/a/memory.oom_control", "oom_kill 2\n");
+    scratch.write(
+        "kmsg",
+        &format!("4,1,990000000,-;{KILL}\n3,2,990000000,-;{KILLED}\n"),
+    );
+    let mut places = scratch.places();
+    places.host = Some("tcp://127.0.0.1:1".to_owned());
+    let report = run(&places);
+    assert_eq!(unknown(&report), ["engine", "engine's host"]);
+    assert_eq!(report.findings.len(), 2, "{report:?}");
+    let of_host = &report.findings[1];
+    assert!(
+        of_host
+            .what
+            .starts_with("kernel log, cgroups, swap: not looked at"),
+        "{of_host:?}"
+    );
+    assert_eq!(report.read, []);
+    assert_eq!(
+        report.unread,
+        [Part::KernelLog, Part::Cgroups, Part::Swap, Part::Engine]
+    );
+    let todo = &report.findings[0].todo;
+    assert!(
+        todo.ends_with("\nDOCKER_HOST=tcp://127.0.0.1:1 docker info"),
+        "{todo}"
+    );
+}

@@ -17,8 +17,8 @@ const NAMED: usize = 5;
 /// Something on the engine's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// What a command takes.
-    pub name: String,
+    /// What a command takes: an image with several tags goes with all of them.
+    pub names: Vec<String>,
     /// `None`: the engine does not say.
     pub bytes: Option<u64>,
 }
@@ -53,7 +53,7 @@ pub fn examine(unused: &Unused) -> Vec<Finding> {
 
 fn finding(place: &str, noun: &str, code: Code, stored: &[Stored]) -> Finding {
     let mut stored: Vec<&Stored> = stored.iter().collect();
-    stored.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    stored.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.names.cmp(&b.names)));
     let known: Vec<u64> = stored.iter().filter_map(|one| one.bytes).collect();
     let sum_bytes = known
         .iter()
@@ -70,7 +70,8 @@ fn finding(place: &str, noun: &str, code: Code, stored: &[Stored]) -> Finding {
     if stored.len() > NAMED {
         what += &format!(" and {} more", stored.len() - NAMED);
     }
-    let names: Vec<&str> = stored.iter().map(|one| one.name.as_str()).collect();
+    let names = stored.iter().flat_map(|one| &one.names);
+    let names: Vec<&str> = names.map(String::as_str).collect();
     let todo = format!("docker {noun} rm {}", names.join(" "));
     let mut found = Finding::new(Severity::Note, code, place, what, todo);
     found.count = Some(stored.len() as u64);
@@ -79,9 +80,10 @@ fn finding(place: &str, noun: &str, code: Code, stored: &[Stored]) -> Finding {
 }
 
 fn label(stored: &Stored) -> String {
+    let name = stored.names.join(" = ");
     match stored.bytes {
-        Some(bytes) => format!("{} ({})", stored.name, size::human(bytes)),
-        None => format!("{} (size unknown)", stored.name),
+        Some(bytes) => format!("{name} ({})", size::human(bytes)),
+        None => format!("{name} (size unknown)"),
     }
 }
 
@@ -96,14 +98,14 @@ fn unused_images(images: Vec<ImageSummary>, containers: &[Facts]) -> Vec<Stored>
         .filter(|image| !used.contains(image.id.as_str()));
     unused
         .map(|image| {
-            let tag = image
-                .repo_tags
-                .first()
-                .filter(|tag| *tag != "<none>:<none>");
-            let id = image.id.strip_prefix("sha256:").unwrap_or(&image.id);
-            let id = || id.chars().take(12).collect();
+            let mut names = image.repo_tags;
+            names.retain(|tag| tag != "<none>:<none>");
+            if names.is_empty() {
+                let id = image.id.strip_prefix("sha256:").unwrap_or(&image.id);
+                names.push(id.chars().take(12).collect());
+            }
             Stored {
-                name: tag.cloned().unwrap_or_else(id),
+                names,
                 bytes: u64::try_from(image.size).ok(),
             }
         })
@@ -135,7 +137,7 @@ pub async fn read(engine: &Docker, containers: &[Facts]) -> Result<Unused, Engin
     };
     let volumes = volumes.into_iter().map(|volume| Stored {
         bytes: sizes.get(&volume.name).copied(),
-        name: volume.name,
+        names: vec![volume.name],
     });
     Ok(Unused {
         images: unused_images(images, containers),
@@ -166,12 +168,26 @@ mod tests {
             image("3", &[], 1),
         ];
         let unused = unused_images(images, &[example("a")]);
-        let expected = [("old:1", Some(7)), ("0123456789ab", None), ("3", Some(1))];
+        let expected = [
+            ("old:1 old:2", Some(7)),
+            ("0123456789ab", None),
+            ("3", Some(1)),
+        ];
         let seen: Vec<_> = unused
             .iter()
-            .map(|one| (one.name.as_str(), one.bytes))
+            .map(|one| (one.names.join(" "), one.bytes))
             .collect();
-        assert_eq!(seen, expected);
+        assert_eq!(
+            seen,
+            expected.map(|(names, bytes)| (names.to_owned(), bytes))
+        );
+        let found = examine(&Unused {
+            images: unused,
+            volumes: Vec::new(),
+        });
+        // By one tag alone the image would stay.
+        assert_eq!(found[0].todo, "docker image rm old:1 old:2 3 0123456789ab");
+        assert_eq!(found[0].count, Some(3));
     }
 
     #[test]
@@ -182,11 +198,11 @@ mod tests {
     #[test]
     fn the_largest_are_named_and_the_command_removes_all() {
         let image = |number: u64| Stored {
-            name: format!("i{number}"),
+            names: vec![format!("i{number}")],
             bytes: Some(number << 20),
         };
         let volume = Stored {
-            name: "v".to_owned(),
+            names: vec!["v".to_owned()],
             bytes: None,
         };
         let found = examine(&Unused {
