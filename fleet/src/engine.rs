@@ -9,6 +9,8 @@ mod room;
 
 pub use actuator::{Actuator, Container, EngineError, Usage};
 pub use cgroups::Cgroups;
+pub(crate) use cgroups::field;
 pub use docker::Docker;
+pub(crate) use docker::positive;
 pub use event::{Event, Happening};
 pub use room::least_limit_bytes;

@@ -78,9 +78,20 @@ impl<const N: usize> fmt::Display for Table<N> {
     }
 }
 
+/// Names and lines come from outside: what would move the cursor is shown as a question mark.
+pub fn printable(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    shown.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_moves_the_cursor() {
+        assert_eq!(printable("a\x1b[2J\tb\u{9b}é\n"), "a?[2J?b?é?");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_in_characters() {

@@ -12,6 +12,12 @@ fn simulate(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// One space between two cells.
+fn words(text: &str) -> String {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
+    text.lines().map(line).collect()
+}
+
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -47,17 +53,14 @@ fn strategies_stand_side_by_side() {
     for strategy in ["fixed", "guide", "vpa", "floor"] {
         let lines: Vec<&str> = text
             .lines()
-            .filter(|line| line.starts_with(&format!("| {strategy} |")))
+            .filter(|line| line.starts_with(&format!("{strategy} ")))
             .collect();
         assert_eq!(lines.len(), 2, "{text}");
-        assert!(
-            lines[0].ends_with(" |") && lines[0].contains("| unknown |"),
-            "{text}"
-        );
+        assert!(lines[0].contains("  unknown  "), "{text}");
     }
     // 0.6 is too little for one pod at six o'clock, for ten hours.
     assert!(
-        text.contains("| fixed | 0.6 | 600 | 600.0 | 1 | 0 |"),
+        words(&text).contains("\nfixed 0.6 600 600.0 1 0 "),
         "{text}"
     );
 }
@@ -67,10 +70,7 @@ fn sizes_are_shown_where_they_are_known() {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/full_cache.csv");
     let output = simulate(&["--trace", recorded.to_str().unwrap(), "--strategy", "fixed"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("| fixed | 1 | 0 | 0.0 | 0 | 0 | 0.23"),
-        "{text}"
-    );
+    assert!(words(&text).contains("\nfixed 1 0 0.0 0 0 0.23"), "{text}");
     assert!(!text.contains("unknown"), "{text}");
 
     // Two hours with 4 GiB of 8 in use: 8 GiB-hours in vain.
@@ -85,7 +85,7 @@ fn sizes_are_shown_where_they_are_known() {
     ];
     let text = String::from_utf8(simulate(&arguments).stdout).unwrap();
     assert!(
-        text.contains("| fixed | 1 | 0 | 0.0 | 0 | 0 | 1.000 | 8.00 | 0 |"),
+        words(&text).contains("\nfixed 1 0 0.0 0 0 1.000 8.00 0\n"),
         "{text}"
     );
 }

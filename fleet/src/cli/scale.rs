@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::terminal::block_on;
 use crate::engine::{Cgroups, Docker};
 use crate::failure::Failure;
 use crate::profile::{Profile, load};
@@ -67,11 +68,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         token: token()?,
         is_local: args.cgroups.is_some(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Failure::UNAVAILABLE, format!("no runtime: {error}")))?;
-    let done = runtime.block_on(async {
+    // Scrapes and cleanups that are still asked for at the end change nothing.
+    block_on(async {
         match &args.cgroups {
             Some(directory) => {
                 let engine = Cgroups::open(directory)?;
@@ -82,10 +80,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 scale_until_stopped(engine, &profile, settings, voice).await
             }
         }
-    });
-    // Scrapes and cleanups that are still asked for change nothing.
-    runtime.shutdown_background();
-    done
+    })?
 }
 
 async fn scale_until_stopped<A: crate::engine::Actuator + 'static>(

@@ -1,15 +1,16 @@
 //! `plimsoll simulate`.
 
-use std::io::{ErrorKind, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::ValueEnum;
 
+use crate::cli::output::print;
 use crate::failure::Failure;
 use crate::profile::{CAUTION, Strategy};
 use crate::simulate::{Front, Half, Point, SHAPES, Score, Trace, fronts, read, score, synthetic};
 use crate::size;
+use crate::table::{Align, Table};
 
 /// Replays recorded traces against scaling strategies.
 #[derive(Debug, clap::Args)]
@@ -93,23 +94,11 @@ fn published(text: &str) -> Result<u64, String> {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let trace = trace(&args)?;
-    let mut out = Vec::new();
-    let written = table(&mut out, &trace, &args)
-        .and_then(|()| {
-            if args.front {
-                front(&mut out, &trace)
-            } else {
-                Ok(())
-            }
-        })
-        .and_then(|()| std::io::stdout().write_all(&out));
-    match written {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => {
-            other.map_err(|error| Failure::new(Failure::CANT_CREATE, format!("stdout: {error}")))
-        }
+    let mut text = table(&trace, &args);
+    if args.front {
+        text += &front(&trace);
     }
+    print(&text)
 }
 
 fn trace(args: &Args) -> Result<Trace, Failure> {
@@ -128,7 +117,7 @@ fn trace(args: &Args) -> Result<Trace, Failure> {
     })
 }
 
-fn table(out: &mut impl Write, trace: &Trace, args: &Args) -> std::io::Result<()> {
+fn table(trace: &Trace, args: &Args) -> String {
     let names = if args.strategy.is_empty() {
         Name::value_variants().to_vec()
     } else {
@@ -136,69 +125,70 @@ fn table(out: &mut impl Write, trace: &Trace, args: &Args) -> std::io::Result<()
     };
     let rows = trace.pods.first().map_or(0, |pod| pod.samples.len());
     let step_s = trace.pods.first().map_or(0, |pod| pod.step_s());
-    writeln!(
-        out,
-        "{}: {} pods, {rows} rows of {step_s} s; caution {}\n",
-        trace.name,
-        trace.pods.len(),
-        args.caution
-    )?;
-    writeln!(
-        out,
-        "| strategy | start | OOM steps | OOM minutes | OOM kills | above at start | slack/used | slack GiB-hours | resizes |"
-    )?;
-    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+    let mut table = Table::new([
+        ("strategy", Align::Left),
+        ("start", Align::Right),
+        ("OOM steps", Align::Right),
+        ("OOM minutes", Align::Right),
+        ("OOM kills", Align::Right),
+        ("above at start", Align::Right),
+        ("slack/used", Align::Right),
+        ("slack GiB-hours", Align::Right),
+        ("resizes", Align::Right),
+    ]);
     for name in names {
         for start in &args.start {
             let score = score(trace, Half::All, name.strategy(), args.caution, &[*start]);
-            writeln!(
-                out,
-                "{}",
-                line(name.word(), *start, &score, trace.sizes_known)
-            )?;
+            table.row(cells(name.word(), *start, &score, trace.sizes_known));
         }
     }
-    Ok(())
-}
-
-fn line(name: &str, start: f64, score: &Score, sizes_known: bool) -> String {
-    let gib_hours = match sizes_known {
-        true => format!("{:.2}", score.slack_gib_hours),
-        false => "unknown".to_owned(),
-    };
     format!(
-        "| {name} | {start} | {} | {:.1} | {} | {} | {:.3} | {gib_hours} | {} |",
-        score.oom_steps,
-        score.oom_seconds as f64 / 60.0,
-        score.oom_kills,
-        score.oom_at_start,
-        score.slack_ratio(),
-        score.resizes
+        "{}: {} pods, {rows} rows of {step_s} s; caution {}\n\n{table}",
+        trace.name,
+        trace.pods.len(),
+        args.caution
     )
 }
 
-fn front(out: &mut impl Write, trace: &Trace) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "\nThe least slack/used at no more than so many out-of-memory steps, all pods and starts together:\n"
-    )?;
-    writeln!(
-        out,
-        "| pods | starts | steps at most | best of the family (a, b, c) | floor (caution) |"
-    )?;
-    writeln!(out, "|---|---|---:|---|---|")?;
+fn cells(name: &str, start: f64, score: &Score, sizes_known: bool) -> [String; 9] {
+    [
+        name.to_owned(),
+        start.to_string(),
+        score.oom_steps.to_string(),
+        format!("{:.1}", score.oom_seconds as f64 / 60.0),
+        score.oom_kills.to_string(),
+        score.oom_at_start.to_string(),
+        format!("{:.3}", score.slack_ratio()),
+        match sizes_known {
+            true => format!("{:.2}", score.slack_gib_hours),
+            false => "unknown".to_owned(),
+        },
+        score.resizes.to_string(),
+    ]
+}
+
+fn front(trace: &Trace) -> String {
+    let mut table = Table::new([
+        ("pods", Align::Left),
+        ("starts", Align::Left),
+        ("steps at most", Align::Right),
+        ("best of the family (a, b, c)", Align::Left),
+        ("floor (caution)", Align::Left),
+    ]);
     for half in [Half::HeldBack, Half::Tuned, Half::All] {
         for starts in [&[1.0][..], &[0.5, 1.0, 2.0]] {
             let Front { points, .. } = fronts(trace, half, starts, &[1, 3, 10], true);
             for point in points {
-                writeln!(out, "{}", front_line(half, starts, &point))?;
+                table.row(front_cells(half, starts, &point));
             }
         }
     }
-    Ok(())
+    format!(
+        "\nThe least slack/used at no more than so many out-of-memory steps, all pods and starts together:\n\n{table}"
+    )
 }
 
-fn front_line(half: Half, starts: &[f64], point: &Point) -> String {
+fn front_cells(half: Half, starts: &[f64], point: &Point) -> [String; 5] {
     let half = match half {
         Half::Tuned => "tuned on",
         Half::HeldBack => "held back",
@@ -221,9 +211,11 @@ fn front_line(half: Half, starts: &[f64], point: &Point) -> String {
         .map_or("none".to_owned(), |(caution, steps, slack)| {
             format!("{slack:.3} with {steps} ({caution})")
         });
-    format!(
-        "| {half} | {} | {} | {family} | {ours} |",
+    [
+        half.to_owned(),
         starts.join(", "),
-        point.oom_steps_at_most
-    )
+        point.oom_steps_at_most.to_string(),
+        family,
+        ours,
+    ]
 }

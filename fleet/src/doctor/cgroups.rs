@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::finding::Unreadable;
+use crate::engine::field;
 
 /// More directories than a host with ten thousand containers has.
 const MAX_DIRECTORIES: usize = 50_000;
@@ -36,20 +37,12 @@ impl Walk {
     }
 }
 
-/// The value of `oom_kill` in a `memory.oom_control` or a `memory.events`.
-pub fn oom_kills(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| {
-        let value = line.strip_prefix("oom_kill ")?;
-        value.trim().parse().ok()
-    })
-}
-
 /// The counter of one cgroup: v1's is its own; v2's `.local` is, while `memory.events` counts what happened below as well.
 fn read_kills(directory: &Path) -> Option<u64> {
     ["memory.oom_control", "memory.events.local", "memory.events"]
         .iter()
         .filter_map(|name| fs::read_to_string(directory.join(name)).ok())
-        .find_map(|text| oom_kills(&text))
+        .find_map(|text| field(&text, "oom_kill"))
 }
 
 /// Where the memory controller's tree begins below `mount` (`/sys/fs/cgroup`).
@@ -128,23 +121,6 @@ pub fn walk(mount: &Path) -> Result<Walk, Unreadable> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_counter_is_read_by_its_whole_name() {
-        let table = [
-            ("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", Some(3)),
-            (
-                "low 0\nhigh 1\nmax 9\noom 4\noom_kill 2\noom_group_kill 7\n",
-                Some(2),
-            ),
-            ("oom_kill_disable 0\nunder_oom 0\n", None),
-            ("oom_kill x\n", None),
-            ("", None),
-        ];
-        for (text, kills) in table {
-            assert_eq!(oom_kills(text), kills, "{text:?}");
-        }
-    }
-
     fn write(root: &Path, files: &[(&str, &str)]) {
         for (path, text) in files {
             let path = root.join(path);
@@ -164,8 +140,8 @@ mod tests {
 
     #[test]
     fn each_version_is_walked_in_its_own_way() {
-        let scratch = Scratch::new("versions");
-        let v1 = scratch.0.join("v1");
+        let scratch = tempfile::tempdir().unwrap();
+        let v1 = scratch.path().join("v1");
         write(
             &v1,
             &[
@@ -181,7 +157,7 @@ mod tests {
         assert_eq!(gone, [false, false, false, true]);
         assert!(!Walk::default().is_gone("/a"));
 
-        let v2 = scratch.0.join("v2");
+        let v2 = scratch.path().join("v2");
         write(
             &v2,
             &[
@@ -199,36 +175,22 @@ mod tests {
 
     #[test]
     fn no_controller_is_unknown_and_not_none() {
-        let scratch = Scratch::new("absent");
-        let error = walk(&scratch.0).unwrap_err();
+        let scratch = tempfile::tempdir().unwrap();
+        let error = walk(scratch.path()).unwrap_err();
         assert!(error.why.contains("no memory controller"), "{error:?}");
-        write(&scratch.0, &[("cgroup.controllers", "cpu io\n")]);
-        walk(&scratch.0).unwrap_err();
+        write(scratch.path(), &[("cgroup.controllers", "cpu io\n")]);
+        walk(scratch.path()).unwrap_err();
     }
 
     #[test]
     fn a_tree_that_is_too_deep_is_cut_and_says_so() {
-        let scratch = Scratch::new("deep");
-        write(&scratch.0, &[("memory/memory.oom_control", "oom_kill 0\n")]);
+        let scratch = tempfile::tempdir().unwrap();
+        write(
+            scratch.path(),
+            &[("memory/memory.oom_control", "oom_kill 0\n")],
+        );
         let deep = vec!["d"; MAX_DEPTH + 2].join("/");
-        fs::create_dir_all(scratch.0.join("memory").join(deep)).unwrap();
-        assert!(walk(&scratch.0).unwrap().is_cut);
-    }
-
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Scratch {
-            let name = format!("plimsoll-doctor-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir_all(&path).unwrap();
-            Scratch(path)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+        fs::create_dir_all(scratch.path().join("memory").join(deep)).unwrap();
+        assert!(walk(scratch.path()).unwrap().is_cut);
     }
 }

@@ -6,7 +6,7 @@ use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use futures_util::{StreamExt, stream};
 
-use crate::engine::{Actuator, Docker, EngineError};
+use crate::engine::{Actuator, Docker, EngineError, positive};
 
 /// So many requests are under way at a time.
 const AT_ONCE: usize = 8;
@@ -99,13 +99,6 @@ fn facts(inspected: ContainerInspectResponse) -> Option<Facts> {
         restarts_total: positive(inspected.restart_count).unwrap_or(0),
         id,
     })
-}
-
-/// The engine writes 0 for "none".
-fn positive(value: Option<i64>) -> Option<u64> {
-    value
-        .and_then(|value| u64::try_from(value).ok())
-        .filter(|value| *value > 0)
 }
 
 /// How long ago it was by the clock; `None` for what is no time, and for the year 1, which means never.

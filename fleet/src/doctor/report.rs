@@ -1,7 +1,7 @@
 //! The report as people read it.
 
 use crate::doctor::finding::{Finding, Report};
-use crate::table::{Align, Table};
+use crate::table::{Align, Table, printable};
 
 const HEADER: [&str; 4] = ["severity", "where", "what", "what to do"];
 
@@ -45,12 +45,6 @@ fn paragraph(finding: &Finding) -> String {
         text += &format!("    {}\n", printable(command));
     }
     text
-}
-
-/// Names come from outside: what would move the cursor is shown as a question mark.
-fn printable(text: &str) -> String {
-    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    shown.collect()
 }
 
 #[cfg(test)]

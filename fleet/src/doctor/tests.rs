@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use tempfile::TempDir;
+
 use super::*;
 
 fn run(places: &Places) -> Report {
@@ -14,24 +16,21 @@ fn run(places: &Places) -> Report {
 }
 
 /// A place of its own, empty at first.
-struct Scratch(PathBuf);
+struct Scratch(TempDir);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let name = format!("plimsoll-doctor-{name}-{}", std::process::id());
-        let root = std::env::temp_dir().join(name);
-        fs::create_dir_all(&root).unwrap();
-        Scratch(root)
+    fn new() -> Scratch {
+        Scratch(TempDir::new().unwrap())
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.0.join(path);
+        let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     fn places(&self) -> Places {
-        let at = |path: &str| self.0.join(path);
+        let at = |path: &str| self.0.path().join(path);
         Places {
             kmsg: at("kmsg"),
             dmesg: at("dmesg"),
@@ -40,12 +39,6 @@ impl Scratch {
             host: Some(format!("unix://{}", at("no.sock").display())),
             window_s: 60,
         }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -65,7 +58,7 @@ const KILLED: &str = "Memory cgroup out of memory: Killed process 5 (x) total-vm
 
 #[test]
 fn where_nothing_can_be_read_nothing_is_well() {
-    let scratch = Scratch::new("blind");
+    let scratch = Scratch::new();
     let report = run(&scratch.places());
     assert_eq!(
         unknown(&report),
@@ -81,7 +74,7 @@ fn where_nothing_can_be_read_nothing_is_well() {
 
 #[test]
 fn what_can_not_be_read_does_not_hide_the_rest() {
-    let scratch = Scratch::new("rest");
+    let scratch = Scratch::new();
     scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
     scratch.write("proc/uptime", "1000.0 1.0\n");
     scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");
@@ -106,12 +99,12 @@ fn what_can_not_be_read_does_not_hide_the_rest() {
 
 #[test]
 fn without_the_device_the_command_is_asked() {
-    let scratch = Scratch::new("dmesg");
+    let scratch = Scratch::new();
     let script = format!("#!/bin/sh\necho '[  990.0] {KILL}'\necho '[  990.1] {KILLED}'\n");
     scratch.write("dmesg", &script);
     scratch.write("proc/uptime", "1000.0 1.0\n");
     let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(scratch.0.join("dmesg"), executable).unwrap();
+    fs::set_permissions(scratch.0.path().join("dmesg"), executable).unwrap();
     let report = run(&scratch.places());
     assert!(report.read.contains(&Part::KernelLog), "{report:?}");
     assert_eq!(codes(&report)[0], Code::OomKill);
@@ -133,7 +126,7 @@ fn without_the_device_the_command_is_asked() {
 
 #[test]
 fn a_part_that_is_nonsense_is_unknown() {
-    let scratch = Scratch::new("nonsense");
+    let scratch = Scratch::new();
     scratch.write("proc/meminfo", "MemTotal: many\n");
     scratch.write("cgroup/cgroup.controllers", "cpu io\n");
     assert_eq!(
@@ -151,7 +144,7 @@ fn a_part_that_is_nonsense_is_unknown() {
 
 #[test]
 fn of_a_remote_engine_nothing_of_this_machine_is_told() {
-    let scratch = Scratch::new("remote");
+    let scratch = Scratch::new();
     scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
     scratch.write("proc/uptime", "1000.0 1.0\n");
     scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");

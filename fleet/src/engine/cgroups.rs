@@ -3,6 +3,8 @@
 mod directory;
 mod limits;
 
+pub(crate) use directory::field;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

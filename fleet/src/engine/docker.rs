@@ -302,10 +302,11 @@ fn event(message: EventMessage) -> Option<Event> {
     Some(Event { id, what })
 }
 
-fn positive(bytes: Option<i64>) -> Option<u64> {
-    bytes
-        .and_then(|bytes| u64::try_from(bytes).ok())
-        .filter(|bytes| *bytes > 0)
+/// The engine writes 0 for "none".
+pub(crate) fn positive(number: Option<i64>) -> Option<u64> {
+    number
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| *number > 0)
 }
 
 /// As the engine's interface has it.

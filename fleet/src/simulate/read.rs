@@ -10,8 +10,13 @@ use flate2::bufread::GzDecoder;
 
 use crate::failure::Failure;
 use crate::simulate::{Pod, Sample, Trace};
+use crate::size::human;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// A month of 67 pods, a row a minute, is half of it. All of it is held in memory, several times as large.
+const MAX_BYTES: usize = 64 << 20;
+/// Thousands of pods.
+const MAX_LINE_BYTES: usize = 1 << 20;
 /// The columns of one service's recording.
 const RECORDED: [&str; 4] = ["second", "used_bytes", "reclaimable_bytes", "limit_bytes"];
 
@@ -41,7 +46,57 @@ pub fn read(path: &Path, assumed_bytes: Option<u64>) -> Result<Trace, Failure> {
         true => Box::new(GzDecoder::new(reader)),
         false => Box::new(reader),
     };
-    parse(source, &shown.to_string(), assumed_bytes)
+    parse(
+        Capped::new(source, MAX_BYTES),
+        &shown.to_string(),
+        assumed_bytes,
+    )
+}
+
+/// What is read, up to a length and a length of its lines: a device has no end, and a small gzip may unpack to more than there is memory.
+struct Capped<R> {
+    source: R,
+    left_bytes: usize,
+    most_bytes: usize,
+    /// Since the last line ended.
+    line_bytes: usize,
+}
+
+impl<R> Capped<R> {
+    fn new(source: R, most_bytes: usize) -> Capped<R> {
+        Capped {
+            source,
+            left_bytes: most_bytes,
+            most_bytes,
+            line_bytes: 0,
+        }
+    }
+}
+
+impl<R: Read> Read for Capped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let Some(left_bytes) = self.left_bytes.checked_sub(read) else {
+            let most = human(self.most_bytes as u64);
+            let why = format!("it has more than {most} (unpacked); split it");
+            return Err(std::io::Error::other(why));
+        };
+        self.left_bytes = left_bytes;
+        for byte in &buffer[..read] {
+            self.line_bytes = if *byte == b'\n' {
+                0
+            } else {
+                self.line_bytes + 1
+            };
+            if self.line_bytes > MAX_LINE_BYTES {
+                let most = human(MAX_LINE_BYTES as u64);
+                return Err(std::io::Error::other(format!(
+                    "a line has more than {most}"
+                )));
+            }
+        }
+        Ok(read)
+    }
 }
 
 fn parse(source: impl Read, name: &str, assumed_bytes: Option<u64>) -> Result<Trace, Failure> {
@@ -187,7 +242,8 @@ fn data(message: impl Display) -> Failure {
 fn broken(name: &str, error: csv::Error) -> Failure {
     let line = error.position().map_or(1, csv::Position::line);
     let what = match error.kind() {
-        csv::ErrorKind::Io(error) => error.to_string(),
+        // Of the file, not of a line in it.
+        csv::ErrorKind::Io(error) => return data(format!("{name}: {error}")),
         csv::ErrorKind::Utf8 { .. } => "it is not text".to_owned(),
         _ => error.to_string(),
     };
@@ -260,6 +316,38 @@ mod tests {
         }
         let failure = parse(&b"second,a\n0,\xff\xfe\n"[..], "t.csv", None).unwrap_err();
         assert_eq!(failure.message, "t.csv:2:1: no CSV: it is not text");
+    }
+
+    #[test]
+    fn what_has_no_end_is_refused_before_memory_is_full() {
+        let rows = "second,a\n0,1\n1,1\n";
+        for (most_bytes, is_fine) in [(rows.len(), true), (rows.len() - 1, false)] {
+            let source = Capped::new(rows.as_bytes(), most_bytes);
+            match parse(source, "t.csv", None) {
+                Ok(trace) => assert!(is_fine && trace.pods[0].samples.len() == 2),
+                Err(failure) => {
+                    assert!(!is_fine && failure.code == Failure::DATA, "{failure}");
+                    assert!(
+                        failure.message.contains("t.csv: it has more than 16 B"),
+                        "{failure}"
+                    );
+                }
+            }
+        }
+        let path = std::env::temp_dir().join(format!("plimsoll-bomb-{}", std::process::id()));
+        let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+        bomb.write_all(&vec![b'0'; MAX_LINE_BYTES + 1]).unwrap();
+        std::fs::write(&path, bomb.finish().unwrap()).unwrap();
+        let unpacked = read(&path, None);
+        std::fs::remove_file(&path).unwrap();
+        for failure in [unpacked, read(Path::new("/dev/zero"), None)] {
+            let failure = failure.unwrap_err();
+            assert_eq!(failure.code, Failure::DATA);
+            assert!(
+                failure.message.contains("a line has more than 1 MiB"),
+                "{failure}"
+            );
+        }
     }
 
     #[test]

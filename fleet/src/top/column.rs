@@ -2,7 +2,7 @@
 
 use crate::size;
 use crate::span;
-use crate::table::Align;
+use crate::table::{Align, printable};
 use crate::top::fleet::{Resize, Row};
 
 /// Between two columns.
@@ -141,12 +141,6 @@ fn action(last: &Resize, now_s: u64) -> String {
         limit(last.from_bytes),
         limit(last.to_bytes)
     )
-}
-
-/// Names come from outside: what would move the cursor is shown as a question mark.
-fn printable(text: &str) -> String {
-    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    shown.collect()
 }
 
 #[cfg(test)]

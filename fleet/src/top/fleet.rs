@@ -122,20 +122,24 @@ impl Fleet {
             .seen
             .values()
             .filter(|other| other.now.service == now.service);
-        let name = match alike.count() {
-            1 => &now.service,
-            _ => &now.id,
+        // The scaler writes of a replica by both names.
+        let (name, key) = match alike.count() {
+            1 => (&now.service, now.service.clone()),
+            _ => (&now.id, format!("{}/{}", now.service, now.id)),
         };
         let percent = now.used_bytes.zip(now.limit_bytes).map(percent);
-        let floor = now.used_bytes.zip(now.reclaimable_bytes);
-        let written = known.get(&now.service).copied();
+        let claim = now.used_bytes.zip(now.reclaimable_bytes);
+        // Who claims more than it uses is believed in nothing, as by the scaler.
+        let is_believed = claim.is_none_or(|(used, could_free)| could_free <= used);
+        let told = now.level.filter(|_| is_believed);
+        let written = known.get(&key).copied();
         Row {
             name: name.clone(),
             used_bytes: now.used_bytes,
-            floor_bytes: floor.map(|(used, could_free)| used.saturating_sub(could_free)),
+            floor_bytes: claim.and_then(|(used, could_free)| used.checked_sub(could_free)),
             limit_bytes: now.limit_bytes,
             percent,
-            level: now.level.or_else(|| percent.map(level)),
+            level: told.or_else(|| percent.map(level)),
             trend: trend(&seen.used),
             last: [seen.last, written]
                 .into_iter()
@@ -221,13 +225,20 @@ pub(crate) mod tests {
 
     #[test]
     fn the_floor_is_known_only_where_the_service_says_it() {
-        for (reclaimable_mib, floor_mib) in
-            [(None, None), (Some(30), Some(70)), (Some(500), Some(0))]
-        {
-            let mut sample = sample("a", 100, None);
+        for (reclaimable_mib, floor_mib) in [
+            (None, None),
+            (Some(30), Some(70)),
+            (Some(100), Some(0)),
+            (Some(101), None),
+        ] {
+            let mut sample = sample("a", 100, Some(200));
             sample.reclaimable_bytes = reclaimable_mib.map(|mib: u64| mib * MIB);
-            let floor = rows(vec![sample])[0].floor_bytes;
-            assert_eq!(floor, floor_mib.map(|mib: u64| mib * MIB));
+            sample.level = Some(PressureLevel::High);
+            let row = &rows(vec![sample])[0];
+            assert_eq!(row.floor_bytes, floor_mib.map(|mib: u64| mib * MIB));
+            // Not believed in the one it is not in the other.
+            let is_believed = reclaimable_mib.is_none_or(|mib| mib <= 100);
+            assert_eq!(row.level == Some(PressureLevel::High), is_believed);
         }
     }
 
@@ -285,6 +296,27 @@ pub(crate) mod tests {
             (101, Some(64 * MIB), Some(96 * MIB))
         );
         assert_eq!(fleet.rows(&written(102))[0].last.unwrap().at_s, 102);
+    }
+
+    #[test]
+    fn a_replica_s_last_action_is_found_by_the_scaler_s_name_for_it() {
+        let mut second = sample("a", 2, None);
+        second.id = "crypto-a-2".to_owned();
+        let mut fleet = Fleet::default();
+        fleet.observe(Duration::ZERO, 0, vec![sample("a", 1, None), second]);
+        let resize = |at_s| Resize {
+            at_s,
+            from_bytes: Some(1),
+            to_bytes: Some(2),
+        };
+        let written = [("a", 1), ("a/crypto-a", 2), ("a/crypto-a-2", 3)];
+        let written = written.map(|(key, at_s)| (key.to_owned(), resize(at_s)));
+        let rows = fleet.rows(&written.into());
+        let last = rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.last.unwrap().at_s));
+        let last: Vec<_> = last.collect();
+        assert_eq!(last, [("crypto-a-2", 3), ("crypto-a", 2)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the engine says of the containers that are waited for.
 
+use std::collections::VecDeque;
+
 use bollard::errors::Error;
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
@@ -8,10 +10,11 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 
 use crate::engine::{Docker, EngineError};
+use crate::table::printable;
 use crate::up::wait::{Health, Seen, Status};
 
 /// Of each container that is not up.
-const LOG_LINES: &str = "5";
+const LOG_LINES: usize = 5;
 /// A line may be as long as a program likes.
 const MAX_LOG_CHARS: usize = 400;
 
@@ -79,13 +82,47 @@ pub async fn last_lines(engine: &Docker, name: &str) -> Vec<String> {
     let options = LogsOptionsBuilder::default()
         .stdout(true)
         .stderr(true)
-        .tail(LOG_LINES);
+        .tail(&LOG_LINES.to_string());
     let mut logs = Box::pin(engine.client().logs(name, Some(options.build())));
-    let mut text = String::new();
+    let mut tail = Tail::default();
     while let Some(Ok(output)) = logs.next().await {
-        text += &String::from_utf8_lossy(&output.into_bytes());
+        tail.take(&output.into_bytes());
     }
-    text.lines().map(printable).collect()
+    tail.lines()
+}
+
+/// The last lines of what comes in pieces, the beginning of each: no program makes us hold more.
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<Vec<u8>>,
+    /// The last line goes on with the next piece.
+    is_open: bool,
+}
+
+impl Tail {
+    fn take(&mut self, piece: &[u8]) {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            if !self.is_open {
+                self.lines.push_back(Vec::new());
+            }
+            if self.lines.len() > LOG_LINES {
+                self.lines.pop_front();
+            }
+            if let Some(line) = self.lines.back_mut() {
+                // No character has more than four bytes.
+                let room = (4 * MAX_LOG_CHARS).saturating_sub(line.len());
+                line.extend(part.iter().take(room));
+            }
+            self.is_open = !part.ends_with(b"\n");
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let lines = self.lines.iter();
+        lines
+            .map(|line| shown(&String::from_utf8_lossy(line)))
+            .collect()
+    }
 }
 
 /// What the last health check that failed said; `None`: none failed, or there is none.
@@ -96,19 +133,16 @@ pub async fn last_check(engine: &Docker, name: &str) -> Option<String> {
     let log = inspected.await.ok()?.state?.health?.log?;
     let last = log.last().filter(|check| check.exit_code != Some(0))?;
     let output = last.output.as_deref().unwrap_or_default();
-    let line = printable(output.lines().next().unwrap_or_default());
+    let line = shown(output.lines().next().unwrap_or_default());
     Some(format!(
         "ended with {}: {line}",
         last.exit_code.unwrap_or(-1)
     ))
 }
 
-/// What would move the cursor is shown as a question mark.
-fn printable(line: &str) -> String {
-    let shown = line.trim_end().chars().take(MAX_LOG_CHARS);
-    shown
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+fn shown(line: &str) -> String {
+    let shown: String = line.trim_end().chars().take(MAX_LOG_CHARS).collect();
+    printable(&shown)
 }
 
 #[cfg(test)]
@@ -208,7 +242,25 @@ mod tests {
 
     #[test]
     fn a_log_line_moves_no_cursor_and_ends() {
-        assert_eq!(printable("a\x1b[2Jb\r"), "a?[2Jb");
-        assert_eq!(printable(&"x".repeat(1000)).len(), MAX_LOG_CHARS);
+        assert_eq!(shown("a\x1b[2Jb\r"), "a?[2Jb");
+        assert_eq!(shown(&"x".repeat(1000)).len(), MAX_LOG_CHARS);
+    }
+
+    #[test]
+    fn of_a_log_the_last_lines_are_held_and_no_more() {
+        let mut tail = Tail::default();
+        assert_eq!(tail.lines(), [""; 0]);
+        for piece in ["1\n2\n3", "3\n", "", "\n5\r\n6\n7", "7"] {
+            tail.take(piece.as_bytes());
+        }
+        assert_eq!(tail.lines(), ["33", "", "5", "6", "77"]);
+        // A line without an end, of characters as wide as there are.
+        let mut tail = Tail::default();
+        for _ in 0..100 {
+            tail.take("\u{1f4a5}".repeat(1000).as_bytes());
+        }
+        let held_bytes: usize = tail.lines.iter().map(Vec::len).sum();
+        assert_eq!(held_bytes, 4 * MAX_LOG_CHARS);
+        assert_eq!(tail.lines(), ["\u{1f4a5}".repeat(MAX_LOG_CHARS)]);
     }
 }

@@ -38,7 +38,8 @@ impl fmt::Display for Resized {
 ///
 /// # Errors
 ///
-/// There is no such service, it uses more, or the engine refuses: then nothing was changed for the container that the message names.
+/// There is no such service, it uses more, or the engine refuses: then nothing was changed for the container that the message names
+/// first, and it says which were changed before.
 pub async fn resize(
     engine: &impl Actuator,
     name: &str,
@@ -56,10 +57,23 @@ pub async fn resize(
     }
     let mut resized = Vec::with_capacity(named.len());
     for container in named {
-        engine.resize(&container.id, to_bytes).await?;
-        resized.push(verify(engine, container, to_bytes).await?);
+        let failed = |failure: Failure| after(failure, &resized);
+        let asked = engine.resize(&container.id, to_bytes).await;
+        asked.map_err(|error| failed(error.into()))?;
+        let one = verify(engine, container, to_bytes).await.map_err(failed)?;
+        resized.push(one);
     }
     Ok(resized)
+}
+
+/// Says what was changed before it failed: replicas are no longer alike.
+fn after(failure: Failure, resized: &[Resized]) -> Failure {
+    if resized.is_empty() {
+        return failure;
+    }
+    let changed: Vec<String> = resized.iter().map(ToString::to_string).collect();
+    let message = format!("{failure}; changed before that: {}", changed.join("; "));
+    Failure::new(failure.code, message)
 }
 
 /// A container by its own name first, or else those of the service.

@@ -164,7 +164,8 @@ impl Directory {
     }
 }
 
-fn field(text: &str, name: &str) -> Option<u64> {
+/// The number behind a name, in a file of lines of both.
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.split_once(' '));
     let (_, number) = lines.find(|(key, _)| *key == name)?;
     number.trim().parse().ok()

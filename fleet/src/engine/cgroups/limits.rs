@@ -170,18 +170,16 @@ mod tests {
 
     #[test]
     fn the_first_is_restored_when_the_second_fails() {
-        // A directory can't be opened for writing, whoever asks; that it is not a number is found before, so only `order` sees it.
+        // A number that nobody may write, whoever asks.
         let fake = v1(10, 64);
+        fs::remove_file(fake.path(MEMORY)).unwrap();
+        std::os::unix::fs::symlink("/proc/sys/kernel/ngroups_max", fake.path(MEMORY)).unwrap();
         let directory = fake.directory();
         let before = directory.limits().unwrap();
-        fs::remove_file(fake.path(WITH_SWAP)).unwrap();
-        fs::create_dir(fake.path(WITH_SWAP)).unwrap();
-        let steps = order(Version::V1, before, 32 * MIB);
-        directory.write(steps[0].file, Some(32 * MIB)).unwrap();
-        let error = directory.write(steps[1].file, Some(32 * MIB)).unwrap_err();
-        assert_eq!(fake.has(MEMORY), 32 * MIB);
-        undo(&directory, &steps[..1], error);
-        assert_eq!(fake.has(MEMORY), 64 * MIB);
+        let steps = order(Version::V1, before, 128 * MIB);
+        assert_eq!(steps[0].file, WITH_SWAP);
+        set(&directory, 128 * MIB).unwrap_err();
+        assert_eq!(fake.has(WITH_SWAP), 64 * MIB);
     }
 
     #[test]

@@ -16,6 +16,8 @@ struct Fake {
     used_bytes: u64,
     /// What `resize` does instead.
     fails: Option<fn() -> EngineError>,
+    /// After so many that it did.
+    fails_after: usize,
     /// Says yes and changes nothing.
     lies: bool,
     updates: Mutex<Vec<String>>,
@@ -42,6 +44,7 @@ impl Fake {
             running: Mutex::new(running.map(|(id, service)| container(id, service)).into()),
             used_bytes: used_mib * MIB,
             fails: None,
+            fails_after: 0,
             lies: false,
             updates: Mutex::new(Vec::new()),
         }
@@ -70,8 +73,9 @@ impl Actuator for Fake {
         id: &str,
         to_bytes: u64,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
-        self.updates.lock().unwrap().push(id.to_owned());
-        if let Some(fails) = self.fails {
+        let mut updates = self.updates.lock().unwrap();
+        updates.push(id.to_owned());
+        if let Some(fails) = self.fails.filter(|_| updates.len() > self.fails_after) {
             return ready(Err(fails()));
         }
         if !self.lies {
@@ -193,4 +197,21 @@ fn what_the_engine_says_is_passed_on_and_its_yes_is_verified() {
         let failure = run(&engine, "fusion", 1024).unwrap_err();
         assert_eq!(failure.code, code, "{failure}");
     }
+}
+
+#[test]
+fn what_was_changed_before_a_failure_is_said() {
+    let mut engine = Fake::new(100);
+    engine.fails = Some(|| EngineError::Refused("busy".into()));
+    engine.fails_after = 1;
+    let failure = run(&engine, "news", 1024).unwrap_err();
+    assert_eq!(failure.code, Failure::REFUSED);
+    assert_eq!(
+        failure.message,
+        "the engine refused: busy; changed before that: p_news_1: memory 512 MiB -> 1 GiB, memory and swap 1 GiB -> 1 GiB; 100 MiB used"
+    );
+    let mut engine = Fake::new(100);
+    engine.fails = Some(|| EngineError::Refused("busy".into()));
+    let failure = run(&engine, "news", 1024).unwrap_err();
+    assert_eq!(failure.message, "the engine refused: busy");
 }
