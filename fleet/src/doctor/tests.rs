@@ -56,6 +56,20 @@ const KILL: &str =
     "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a,task_memcg=/a,task=x,pid=5,uid=0";
 const KILLED: &str = "Memory cgroup out of memory: Killed process 5 (x) total-vm:1kB";
 
+/// A machine without swap, on which the kernel killed ten seconds ago.
+fn killed_in_a() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
+    scratch.write("proc/uptime", "1000.0 1.0\n");
+    scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");
+    scratch.write("cgroup/memory/a/memory.oom_control", "oom_kill 2\n");
+    scratch.write(
+        "kmsg",
+        &format!("4,1,990000000,-;{KILL}\n3,2,990000000,-;{KILLED}\n"),
+    );
+    scratch
+}
+
 #[test]
 fn where_nothing_can_be_read_nothing_is_well() {
     let scratch = Scratch::new();
@@ -74,15 +88,7 @@ fn where_nothing_can_be_read_nothing_is_well() {
 
 #[test]
 fn what_can_not_be_read_does_not_hide_the_rest() {
-    let scratch = Scratch::new();
-    scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
-    scratch.write("proc/uptime", "1000.0 1.0\n");
-    scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");
-    scratch.write("cgroup/memory/a/memory.oom_control", "oom_kill 2\n");
-    scratch.write(
-        "kmsg",
-        &format!("4,1,990000000,-;{KILL}\n3,2,990000000,-;{KILLED}\n"),
-    );
+    let scratch = killed_in_a();
     let report = run(&scratch.places());
     assert_eq!(
         codes(&report),
@@ -144,15 +150,7 @@ fn a_part_that_is_nonsense_is_unknown() {
 
 #[test]
 fn of_a_remote_engine_nothing_of_this_machine_is_told() {
-    let scratch = Scratch::new();
-    scratch.write("proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
-    scratch.write("proc/uptime", "1000.0 1.0\n");
-    scratch.write("cgroup/memory/memory.oom_control", "oom_kill 0\n");
-    scratch.write("cgroup/memory/a/memory.oom_control", "oom_kill 2\n");
-    scratch.write(
-        "kmsg",
-        &format!("4,1,990000000,-;{KILL}\n3,2,990000000,-;{KILLED}\n"),
-    );
+    let scratch = killed_in_a();
     let mut places = scratch.places();
     places.host = Some("tcp://127.0.0.1:1".to_owned());
     let report = run(&places);
