@@ -136,7 +136,11 @@ impl Hog {
 }
 
 fn main() -> ExitCode {
-    let Some(port) = env::args().skip(1).last().and_then(|port| port.parse::<u16>().ok()) else {
+    let Some(port) = env::args()
+        .skip(1)
+        .last()
+        .and_then(|port| port.parse::<u16>().ok())
+    else {
         eprintln!("usage: hog [..] PORT");
         return ExitCode::from(64);
     };

@@ -56,7 +56,7 @@ pub async fn resize(
     }
     let mut resized = Vec::with_capacity(named.len());
     for container in named {
-        engine.resize(&container.id, to_bytes).await?;
+        engine.resize(&container.id, to_bytes, None).await?;
         resized.push(verify(engine, container, to_bytes).await?);
     }
     Ok(resized)

@@ -69,6 +69,7 @@ impl Actuator for Fake {
         &self,
         id: &str,
         to_bytes: u64,
+        _: Option<u64>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
         self.updates.lock().unwrap().push(id.to_owned());
         if let Some(fails) = self.fails {
