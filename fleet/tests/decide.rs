@@ -193,7 +193,7 @@ fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
     let (bytes, verdict) = limit_bytes(0.8);
     assert!((376 * MIB..387 * MIB).contains(&bytes), "{verdict:?}");
     assert!(
-        verdict.reason.contains("below 80 % of its limit"),
+        verdict.reason.contains("of it below 80 % of its limit"),
         "{verdict:?}"
     );
     // Nonsense is nothing.

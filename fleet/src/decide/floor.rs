@@ -12,7 +12,7 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
     let need = history.learned().need(policy);
     // Above its High line it refuses work: what it needs beyond would never show, and it would stay there.
     let high_ratio = history.high_ratio();
-    let need_bytes = (need.bytes / high_ratio) as u64;
+    let need_bytes = need.bytes.max(need.shown_bytes / high_ratio) as u64;
     if let Some(kill) = history.kill() {
         let bumped_bytes = bumped_bytes(kill.limit_bytes);
         return Wish {
@@ -47,8 +47,12 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
             )
         }
     };
-    let below = if high_ratio < 1.0 {
-        format!(", below {:.0} % of its limit", 100.0 * high_ratio)
+    let below = if need_bytes > need.bytes as u64 {
+        let most = human(need.shown_bytes as u64);
+        format!(
+            ", and {most} of it below {:.0} % of its limit",
+            100.0 * high_ratio
+        )
     } else {
         String::new()
     };
