@@ -7,8 +7,9 @@
 scratch=$(mktemp -d /tmp/plimsoll-engine.XXXXXX)
 export DOCKER_HOST=unix://$scratch/docker.sock
 engine=''
-# Others that end with the script, before the engine does.
-pids=()
+# Others that end with the script, before the engine does, each by the name of what it does. Who ends earlier is taken out: its number may be
+# somebody else's by then.
+declare -A pids=()
 
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
@@ -92,7 +93,8 @@ need() {
     }
     if lacking && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         timeout 120 apt-get update -qq >&2 || true
-        DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends --no-remove \
+        # Their own daemons don't start in that runlevel.
+        RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -qq -y --no-install-recommends --no-remove \
             "${packages[@]}" >&2 || true
     fi
     ! lacking || skip "missing: ${missing[*]}; on Debian: apt-get install ${packages[*]}"

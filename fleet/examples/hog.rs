@@ -1,7 +1,8 @@
 //! A service that uses as much memory as it is told to, with the library's metrics and its cleanup: for trying the scaler.
 //!
 //! ```text
-//! hog PORT                           on all addresses; the token for cleanups is in HOG_TOKEN
+//! hog [..] PORT                      on all addresses; the token for cleanups is in HOG_TOKEN. What comes before the port is
+//!                                    for another service, whose place it takes
 //! POST /hold/MIB                     holds so much from now on, as work under way does
 //! POST /cache/MIB                    the same, as a cache that a cleanup empties
 //! POST /leak/MIB                     holds so much more each second, from now on
@@ -135,8 +136,12 @@ impl Hog {
 }
 
 fn main() -> ExitCode {
-    let Some(port) = env::args().nth(1).and_then(|port| port.parse::<u16>().ok()) else {
-        eprintln!("usage: hog PORT");
+    let Some(port) = env::args()
+        .skip(1)
+        .last()
+        .and_then(|port| port.parse::<u16>().ok())
+    else {
+        eprintln!("usage: hog [..] PORT");
         return ExitCode::from(64);
     };
     let served = Hog::new().and_then(|hog| {

@@ -115,19 +115,19 @@ async fn limits_grow_shrink_and_stay_when_refused() {
 
     let with_swap = tree.limits().1;
     for to in [256 * MIB, 100 * MIB] {
-        engine.resize(id, to).await.unwrap();
+        engine.resize(id, to, None).await.unwrap();
         assert_eq!(tree.limits(), (to, with_swap.map(|_| to)));
     }
 
     // What is refused leaves both as they were.
     let before = tree.limits();
-    let refused = engine.resize(id, 20 * MIB).await.unwrap_err();
+    let refused = engine.resize(id, 20 * MIB, None).await.unwrap_err();
     assert!(matches!(refused, EngineError::Refused(_)), "{refused}");
     assert_eq!(tree.limits(), before);
 
     input.write_all(b"\n").unwrap();
     child.wait().unwrap();
-    let gone = engine.resize("no-such", 200 * MIB).await.unwrap_err();
+    let gone = engine.resize("no-such", 200 * MIB, None).await.unwrap_err();
     assert!(matches!(gone, EngineError::Gone(_)), "{gone}");
 }
 

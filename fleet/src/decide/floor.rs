@@ -10,7 +10,9 @@ use crate::size::human;
 /// What is needed after a kill at once, else peak and margin.
 pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
     let need = history.learned().need(policy);
-    let need_bytes = need.bytes as u64;
+    // Above its High line it refuses work: what it needs beyond would never show, and it would stay there.
+    let high_ratio = history.high_ratio();
+    let need_bytes = need.bytes.max(need.shown_bytes / high_ratio) as u64;
     if let Some(kill) = history.kill() {
         let bumped_bytes = bumped_bytes(kill.limit_bytes);
         return Wish {
@@ -45,12 +47,22 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
             )
         }
     };
+    let below = if need_bytes > need.bytes as u64 {
+        let most = human(need.shown_bytes as u64);
+        format!(
+            ", and {most} of it below {:.0} % of its limit",
+            100.0 * high_ratio
+        )
+    } else {
+        String::new()
+    };
     Wish {
         to_bytes: need_bytes,
         // What it has now, were it to rise once more as it did before, is more than there may be.
-        pressing: floor_bytes as f64 + history.learned().rise_bytes() > policy.max_bytes as f64,
+        pressing: floor_bytes as f64 + history.learned().rise_bytes()
+            > policy.max_bytes as f64 * high_ratio,
         reason: format!(
-            "{floor}; needs {} and {} {margin_for}",
+            "{floor}; needs {} and {} {margin_for}{below}",
             human((need.bytes - need.margin_bytes) as u64),
             human(need.margin_bytes as u64)
         ),

@@ -50,6 +50,8 @@ pub struct History {
     learned: Learned,
     /// The highest use of late: what a cache took it may take again, until it has learned of a smaller limit.
     used_peak_bytes: f64,
+    /// Above this part of its limit it refuses work.
+    high_ratio: Option<f64>,
     /// Only with [`Strategy::Vpa`].
     peaks: Option<Box<Peaks>>,
 }
@@ -106,6 +108,11 @@ impl History {
         }
     }
 
+    /// The service has the library, and says above which part of its limit it refuses work. What is needed must fit below that.
+    pub fn refuses_above(&mut self, ratio: f64) {
+        self.high_ratio = Some(ratio).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+    }
+
     /// The kernel killed something in it. At once, not with the next observation.
     pub fn killed(&mut self, at_s: u64, limit_bytes: u64) {
         self.kill = Some(Kill { at_s, limit_bytes });
@@ -148,6 +155,11 @@ impl History {
 
     pub(crate) fn used_peak_bytes(&self) -> u64 {
         self.used_peak_bytes as u64
+    }
+
+    /// 1 where nothing is refused.
+    pub(crate) fn high_ratio(&self) -> f64 {
+        self.high_ratio.unwrap_or(1.0)
     }
 
     pub(crate) fn kill(&self) -> Option<Kill> {

@@ -42,6 +42,8 @@ pub struct Learned {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Need {
     pub bytes: f64,
+    /// The same without what is only there because it is little known.
+    pub shown_bytes: f64,
     pub margin_bytes: f64,
     pub margin_for: MarginFor,
 }
@@ -111,10 +113,15 @@ impl Learned {
             (rise_bytes, MarginFor::Rise),
             (proportion_bytes, MarginFor::Proportion),
         ];
+        let shown = margins
+            .iter()
+            .filter(|(_, margin_for)| *margin_for != MarginFor::Newcomer);
+        let shown_bytes = shown.map(|(bytes, _)| *bytes).fold(0.0, f64::max);
         let largest = margins.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
         let (margin_bytes, margin_for) = largest.unwrap_or((0.0, MarginFor::Least));
         Need {
             bytes: peak_bytes + margin_bytes,
+            shown_bytes: peak_bytes + shown_bytes,
             margin_bytes,
             margin_for,
         }

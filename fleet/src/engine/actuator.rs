@@ -68,11 +68,13 @@ pub trait Actuator: Send + Sync {
     fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
 
     /// Limit of memory, and of memory and swap together, both to the same; all or nothing.
-    /// What leaves less than [`least_limit_bytes`](crate::engine::least_limit_bytes) is refused.
+    /// What leaves less than [`least_limit_bytes`](crate::engine::least_limit_bytes) is refused. `used_bytes` is for who has just asked:
+    /// an engine that takes its time for a reading then takes none of its own.
     fn resize(
         &self,
         id: &str,
         to_bytes: u64,
+        used_bytes: Option<u64>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Sends what happens, as it happens. Ends when nobody listens any more, or when the engine does not answer; called again, it goes on

@@ -144,7 +144,7 @@ impl Actuator for Cgroups {
         })
     }
 
-    async fn resize(&self, id: &str, to_bytes: u64) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, _: Option<u64>) -> Result<(), EngineError> {
         let directory = self.directory(id)?;
         // The kernel takes pages back while it writes a lower limit: not on the thread of the loop.
         let write = move || limits::set(&directory, to_bytes);

@@ -202,14 +202,23 @@ impl Actuator for Docker {
         })
     }
 
-    async fn resize(&self, id: &str, to_bytes: u64) -> Result<(), EngineError> {
+    async fn resize(
+        &self,
+        id: &str,
+        to_bytes: u64,
+        used_bytes: Option<u64>,
+    ) -> Result<(), EngineError> {
         let before = self.limits(id).await?;
         let limit_bytes = positive(Some(before.memory));
         // The engine takes its readings once a second, and one waits for the next: not where it makes no difference.
         let is_lower = limit_bytes.is_none_or(|limit| to_bytes < limit);
         if is_lower && before.is_running {
-            match self.usage(id).await {
-                Ok(usage) => room::check(id, usage.used_bytes, limit_bytes, to_bytes)?,
+            let used_bytes = match used_bytes {
+                Some(used_bytes) => Ok(used_bytes),
+                None => self.usage(id).await.map(|usage| usage.used_bytes),
+            };
+            match used_bytes {
+                Ok(used_bytes) => room::check(id, used_bytes, limit_bytes, to_bytes)?,
                 // Ended a moment ago; it starts again with the new limit.
                 Err(EngineError::Gone(_)) => {}
                 Err(error) => return Err(error),

@@ -103,14 +103,20 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.say(id, Some((from_bytes, to_bytes)), DRY_RUN, reason);
             return;
         }
-        if self.resize(id, from_bytes, to_bytes).await {
+        if self.resize(id, from_bytes, to_bytes, None).await {
             self.say(id, Some((from_bytes, to_bytes)), "", reason);
         }
     }
 
     /// Whether it is done; if not, it was said why.
-    pub(super) async fn resize(&mut self, id: &str, from_bytes: u64, to_bytes: u64) -> bool {
-        let done = self.engine.resize(id, to_bytes).await;
+    pub(super) async fn resize(
+        &mut self,
+        id: &str,
+        from_bytes: u64,
+        to_bytes: u64,
+        used_bytes: Option<u64>,
+    ) -> bool {
+        let done = self.engine.resize(id, to_bytes, used_bytes).await;
         let Some(one) = self.tracked.get_mut(id) else {
             return false;
         };

@@ -5,18 +5,22 @@ use std::fmt;
 /// As in the library's table of metrics; a test holds the two together.
 const RECLAIMABLE: &str = "plimsoll_reclaimable_bytes";
 const LEVEL: &str = "plimsoll_pressure_level";
+const BEGINS: &str = "plimsoll_level_begins_ratio";
+const HIGH_LABEL: &str = "level=\"high\"";
 /// Critical.
 const HIGHEST_LEVEL: u8 = 3;
 /// No service has more, and whole numbers are exact up to here.
 const MOST_BYTES: f64 = (1_u64 << 53) as f64;
 
 /// What a service says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Told {
     /// All hooks together; `None`: no hook says.
     pub(crate) reclaimable_bytes: Option<u64>,
     /// 0 Normal to 3 Critical.
     pub(crate) pressure_level: Option<u8>,
+    /// Above this part of its limit it refuses work.
+    pub(crate) high_ratio: Option<f64>,
 }
 
 /// Not what a service with the library says.
@@ -37,7 +41,7 @@ impl fmt::Display for Nonsense {
     }
 }
 
-/// Reads Prometheus' text format. Other metrics than the two are nobody's business here.
+/// Reads Prometheus' text format. Other metrics than these are nobody's business here.
 pub(super) fn read(text: &str) -> Result<Told, Nonsense> {
     let mut told = Told::default();
     for (position, line) in text.lines().enumerate() {
@@ -63,6 +67,10 @@ pub(super) fn read(text: &str) -> Result<Told, Nonsense> {
                 let level = value(rest)
                     .and_then(|value| levels.into_iter().find(|level| f64::from(*level) == value));
                 told.pressure_level = Some(level.ok_or_else(nonsense)?);
+            }
+            BEGINS if rest.contains(HIGH_LABEL) => {
+                let ratio = value(rest).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+                told.high_ratio = Some(ratio.ok_or_else(nonsense)?);
             }
             _ => {}
         }
@@ -114,6 +122,7 @@ mod tests {
         );
         assert_eq!(reclaimable.label_names(), ["hook"]);
         assert_eq!(of(LEVEL).kind(), Kind::Gauge);
+        assert_eq!(of(BEGINS).label_names(), ["level"]);
         assert_eq!(plimsoll::PressureLevel::Critical as u8, HIGHEST_LEVEL);
     }
 
@@ -125,6 +134,7 @@ mod tests {
             Ok(Told {
                 reclaimable_bytes: None,
                 pressure_level: Some(0),
+                high_ratio: Some(0.8),
             })
         );
     }
@@ -147,6 +157,7 @@ mod tests {
             let told = Told {
                 reclaimable_bytes,
                 pressure_level,
+                high_ratio: None,
             };
             assert_eq!(read(text), Ok(told), "{text}");
         }
@@ -168,6 +179,8 @@ mod tests {
             "plimsoll_pressure_level 4",
             "plimsoll_pressure_level 0.5",
             "plimsoll_pressure_level -1",
+            "plimsoll_level_begins_ratio{level=\"high\"} 0",
+            "plimsoll_level_begins_ratio{level=\"high\"} 80",
         ] {
             let text = format!("# a comment\n{line}\n");
             let error = read(&text).unwrap_err();

@@ -39,12 +39,13 @@ pub(super) async fn gather<A: Actuator + 'static>(
             if let (None, Some(port)) = (&container.metrics_url, port) {
                 container.metrics_url = Some(format!("http://127.0.0.1:{port}/metrics"));
             }
+            // Docker's reading may take a second, and is new when it comes. Claims from before it would lack what a cache took meanwhile,
+            // and a peak of the floor is remembered for long.
+            let usage = Some(engine.usage(&container.id).await);
             let told = match &container.metrics_url {
                 Some(url) => Some(scraper.metrics(url).await),
                 None => None,
             };
-            // After the claims: what they are of is then not older than they.
-            let usage = Some(engine.usage(&container.id).await);
             let seen = Seen {
                 container,
                 usage,

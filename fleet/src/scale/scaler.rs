@@ -265,6 +265,9 @@ impl<A: Actuator + 'static> Scaler<A> {
             reclaimable_bytes,
             limit_bytes,
         };
+        if let Some(ratio) = told.and_then(|told| told.high_ratio) {
+            history.refuses_above(ratio);
+        }
         history.observe(&seen, policy);
         // What is on its way down is not decided anew.
         one.shrinking

@@ -104,7 +104,12 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.give_up(id, &why);
             return;
         }
-        if !self.resize(id, shrinking.from_bytes, to_bytes).await {
+        let from_bytes = shrinking.from_bytes;
+        // The loop waits for this. Others may want to shrink as well, or to grow.
+        if !self
+            .resize(id, from_bytes, to_bytes, Some(used_bytes))
+            .await
+        {
             self.give_up(id, "");
             return;
         }
@@ -143,7 +148,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             return;
         };
         let (from_bytes, to_bytes) = (shrinking.to_bytes, shrinking.from_bytes);
-        if self.resize(id, from_bytes, to_bytes).await {
+        if self.resize(id, from_bytes, to_bytes, None).await {
             let reason = format!("taken back: {wrong}");
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }

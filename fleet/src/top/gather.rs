@@ -86,7 +86,12 @@ mod tests {
             })
         }
 
-        fn resize(&self, _: &str, _: u64) -> impl Future<Output = Result<(), EngineError>> + Send {
+        fn resize(
+            &self,
+            _: &str,
+            _: u64,
+            _: Option<u64>,
+        ) -> impl Future<Output = Result<(), EngineError>> + Send {
             ready(Ok(()))
         }
 

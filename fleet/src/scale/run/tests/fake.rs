@@ -31,6 +31,8 @@ pub struct Facts {
     /// By service: used and limit.
     pub services: BTreeMap<String, (u64, u64)>,
     pub resizes: Vec<(String, u64, Instant)>,
+    /// What the scaler said that is used.
+    pub told_bytes: Vec<Option<u64>>,
     pub metrics_url: Option<String>,
     pub lists: usize,
     pub begun: usize,
@@ -145,8 +147,14 @@ impl Actuator for World {
         })
     }
 
-    async fn resize(&self, id: &str, to_bytes: u64) -> Result<(), EngineError> {
+    async fn resize(
+        &self,
+        id: &str,
+        to_bytes: u64,
+        used_bytes: Option<u64>,
+    ) -> Result<(), EngineError> {
         self.answers()?;
+        self.lock().told_bytes.push(used_bytes);
         let takes = self.lock().resize_takes;
         self.lock().begun += 1;
         tokio::time::sleep(takes).await;

@@ -17,6 +17,8 @@ async fn a_limit_goes_down_as_far_as_there_is_room() {
         let stage = Stage::new(&world, 1000);
         pass(1).await;
         assert_eq!(world.resizes(), [("crypto-a", to_mib)]);
+        // The engine need not be asked a second time, which takes Docker a second.
+        assert_eq!(world.lock().told_bytes, [Some(used_mib * MIB)]);
         pass(20).await;
         assert_eq!(world.resizes().len(), 1);
         stage.stop().await.result.unwrap();
