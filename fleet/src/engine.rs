@@ -7,8 +7,8 @@ mod event;
 mod failed;
 mod room;
 
-pub use actuator::{Actuator, Container, EngineError, Usage};
+pub use actuator::{Actuator, Container, EngineError, LeftOut, Usage};
 pub use cgroups::Cgroups;
 pub use docker::Docker;
-pub use event::{Event, Happening};
+pub use event::{Event, Happening, now_ns};
 pub use room::least_limit_bytes;

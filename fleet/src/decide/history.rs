@@ -165,6 +165,11 @@ impl History {
         seen.used_bytes.saturating_sub(claimed)
     }
 
+    /// When it was looked at last.
+    pub fn seen_at_s(&self) -> Option<u64> {
+        self.seen.map(|seen| seen.at_s)
+    }
+
     pub(crate) fn seen(&self) -> Option<&Observation> {
         self.seen.as_ref()
     }
