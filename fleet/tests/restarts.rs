@@ -106,7 +106,8 @@ fn a_silence_makes_it_forget_nothing() {
         watched.look(1000, Some(100));
         watched.looks(10, 600, Some(100));
         let before = reason(&watched);
-        let of_the_peak = |reason: &str| reason.contains("needs 900 MiB") || reason.contains("needs 899.");
+        let of_the_peak =
+            |reason: &str| reason.contains("needs 900 MiB") || reason.contains("needs 899.");
         assert!(of_the_peak(&before), "{before}");
         watched.at_s += gap_s;
         watched.looks(silent_looks, 1500, None);
@@ -128,7 +129,9 @@ fn a_kill_while_it_is_silent_is_remembered() {
     watched.looks(100, 600, Some(100));
     watched.looks(15, 600, None);
     watched.history.killed(watched.at_s, 1000 * MIB);
-    watched.history.resized(watched.at_s, 1000 * MIB, 1200 * MIB);
+    watched
+        .history
+        .resized(watched.at_s, 1000 * MIB, 1200 * MIB);
     watched.limit_mib = 1200;
     watched.looks(2, 600, Some(100));
     let reason = decide(&watched.history, &policy(), watched.at_s).reason;

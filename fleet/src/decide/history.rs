@@ -202,7 +202,9 @@ impl History {
     pub fn memory_bytes(&self) -> usize {
         let peaks = self.peaks.as_ref();
         let before = self.learned_before_silence.as_ref();
-        size_of::<History>() + before.map_or(0, |_| size_of::<Learned>()) + peaks.map_or(0, |peaks| size_of::<Peaks>() + peaks.heap_bytes())
+        size_of::<History>()
+            + before.map_or(0, |_| size_of::<Learned>())
+            + peaks.map_or(0, |peaks| size_of::<Peaks>() + peaks.heap_bytes())
     }
 
     fn is_running_in(&mut self, seen: &Observation, policy: &Policy) -> bool {

@@ -320,7 +320,9 @@ impl Actuator for Docker {
                     )));
                 }
             };
-            let told_ns = message.time_nano.and_then(|at_ns| u64::try_from(at_ns).ok());
+            let told_ns = message
+                .time_nano
+                .and_then(|at_ns| u64::try_from(at_ns).ok());
             let at_ns = told_ns.unwrap_or_else(now_ns);
             if let Some(event) = event(message, at_ns)
                 && events.send(event).await.is_err()

@@ -65,7 +65,10 @@ impl Output {
             return;
         };
         if self.dropped > 0 {
-            let said = format!("{} lines were dropped here: nobody read them\n", self.dropped);
+            let said = format!(
+                "{} lines were dropped here: nobody read them\n",
+                self.dropped
+            );
             match lines.try_send(said) {
                 Err(TrySendError::Full(_)) => {
                     self.dropped += 1;
@@ -129,7 +132,10 @@ mod tests {
         let said = text.lines().find(|line| line.contains("dropped"));
         let said = said.expect("what is missing is said");
         let dropped: usize = said.split(' ').next().unwrap().parse().unwrap();
-        let written = text.lines().filter(|line| line.parse::<u32>().is_ok()).count();
+        let written = text
+            .lines()
+            .filter(|line| line.parse::<u32>().is_ok())
+            .count();
         assert!(dropped >= 90 && dropped + written >= 100, "{text}");
         assert!(text.starts_with("0\n1\n"), "{text}");
     }

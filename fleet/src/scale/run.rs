@@ -112,7 +112,9 @@ pub async fn run<A: Actuator + 'static>(
 fn listen_from(last_event_ns: u64, now_ns: u64) -> u64 {
     match last_event_ns {
         0 => now_ns,
-        last_ns => last_ns.max(now_ns.saturating_sub(MOST_MISSED_NS)).min(now_ns),
+        last_ns => last_ns
+            .max(now_ns.saturating_sub(MOST_MISSED_NS))
+            .min(now_ns),
     }
 }
 

@@ -156,7 +156,11 @@ impl<A: Actuator + 'static> Scaler<A> {
     }
 
     pub(super) fn failed(&mut self, failure: Failure) {
-        if self.failure.as_ref().is_none_or(|worst| failure.code > worst.code) {
+        if self
+            .failure
+            .as_ref()
+            .is_none_or(|worst| failure.code > worst.code)
+        {
             self.failure = Some(failure);
         }
     }
@@ -238,7 +242,13 @@ impl<A: Actuator + 'static> Scaler<A> {
     /// Who runs, who else is on the host, and what is left for ours.
     fn know(&mut self, began: Instant, seen: &[Seen], left_out: &[LeftOut]) {
         let containers: Vec<_> = seen.iter().map(|one| one.container.clone()).collect();
-        update(&mut self.tracked, &containers, left_out, &self.policies, began);
+        update(
+            &mut self.tracked,
+            &containers,
+            left_out,
+            &self.policies,
+            began,
+        );
         let others = containers
             .iter()
             .filter(|container| !self.policies.contains_key(&container.service));
@@ -255,8 +265,10 @@ impl<A: Actuator + 'static> Scaler<A> {
             // How much it is changes with each of them; the metrics have that.
             self.voice.note_once("others", &text);
         } else {
-            self.voice
-                .over("others", "no other container on the host has a limit any more");
+            self.voice.over(
+                "others",
+                "no other container on the host has a limit any more",
+            );
         }
         // What does not run uses nothing.
         let running: BTreeSet<&str> = self.tracked.values().map(|one| one.key.as_str()).collect();

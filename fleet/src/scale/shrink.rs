@@ -163,7 +163,11 @@ impl<A: Actuator + 'static> Scaler<A> {
     pub(super) async fn settle_all(&mut self) {
         let mut readings = JoinSet::new();
         for (id, one) in &self.tracked {
-            if one.shrinking.as_ref().is_some_and(|shrinking| shrinking.is_set) {
+            if one
+                .shrinking
+                .as_ref()
+                .is_some_and(|shrinking| shrinking.is_set)
+            {
                 let (engine, id) = (Arc::clone(&self.engine), id.clone());
                 readings.spawn(async move {
                     let usage = engine.usage(&id).await;

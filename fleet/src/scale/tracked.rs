@@ -176,13 +176,31 @@ mod tests {
     fn a_reading_from_before_a_change_knows_nothing_of_it() {
         let policies = BTreeMap::from([("a".to_owned(), None)]);
         let (mut tracked, began) = (BTreeMap::new(), Instant::now());
-        update(&mut tracked, &[container("a-1", "a", 5)], &[], &policies, began);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            began,
+        );
         let one = tracked.get_mut("a-1").unwrap();
         (one.limit_bytes, one.changed) = (Some(9), Some(began));
-        update(&mut tracked, &[container("a-1", "a", 5)], &[], &policies, began);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            began,
+        );
         assert_eq!(tracked["a-1"].limit_bytes, Some(9));
         let later = began + std::time::Duration::from_millis(1);
-        update(&mut tracked, &[container("a-1", "a", 5)], &[], &policies, later);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            later,
+        );
         assert_eq!(tracked["a-1"].limit_bytes, Some(5));
     }
 

@@ -210,6 +210,9 @@ pub(super) mod tests {
         assert_eq!(voice.said.iter().collect::<Vec<_>>(), ["state", "usage c"]);
         drop(voice);
         let unknown = ["unknown"; 2];
-        assert_eq!(heard.lines(), [&["away", "back"][..], &unknown, &["lost"]].concat());
+        assert_eq!(
+            heard.lines(),
+            [&["away", "back"][..], &unknown, &["lost"]].concat()
+        );
     }
 }

@@ -116,8 +116,9 @@ mod tests {
             ),
         ];
         for (labels, service) in table {
-            let container =
-                listed(serde_json::json!({"Id": "0af1", "Names": ["/dashboard"], "Labels": labels}));
+            let container = listed(
+                serde_json::json!({"Id": "0af1", "Names": ["/dashboard"], "Labels": labels}),
+            );
             assert_eq!(container.service, service);
         }
     }

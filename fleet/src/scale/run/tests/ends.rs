@@ -9,9 +9,24 @@ async fn one_round_ends_with_the_worst_of_it() {
     type Set = fn(&World);
     let table: [(u64, u64, Set, Option<u8>); 5] = [
         (90, 1000, |_| {}, None),
-        (90, 1000, |world| world.lock().refuses = true, Some(Failure::REFUSED)),
-        (50, 1000, |world| world.lock().usage_fails = true, Some(Failure::REFUSED)),
-        (50, 1000, |world| world.lock().sick.push("a".to_owned()), Some(Failure::REFUSED)),
+        (
+            90,
+            1000,
+            |world| world.lock().refuses = true,
+            Some(Failure::REFUSED),
+        ),
+        (
+            50,
+            1000,
+            |world| world.lock().usage_fails = true,
+            Some(Failure::REFUSED),
+        ),
+        (
+            50,
+            1000,
+            |world| world.lock().sick.push("a".to_owned()),
+            Some(Failure::REFUSED),
+        ),
         // No room on the host.
         (90, 100, |_| {}, Some(Failure::FOUND)),
     ];
@@ -39,7 +54,11 @@ async fn a_dry_run_leaves_a_broken_state_as_it_is() {
     ended.result.unwrap();
     assert_eq!(std::fs::read_to_string(&state).unwrap(), "}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(ended.notes[0].contains("left as it is"), "{:?}", ended.notes);
+    assert!(
+        ended.notes[0].contains("left as it is"),
+        "{:?}",
+        ended.notes
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ async fn a_kill_that_is_told_again_later_is_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_kill_belongs_to_the_limit_that_was_in_force() {
     // It has grown since: that was the answer.
-    let before_ns = now_ns();
+    let before_ns = now_ns() - 5_000_000_000;
     let world = World::new(&[("a", 90, 100)]);
     let stage = Stage::new(&world, 1000);
     pass(1).await;
@@ -36,10 +36,14 @@ async fn a_kill_belongs_to_the_limit_that_was_in_force() {
     assert_eq!(world.resizes().len(), 1);
     let ended = stage.stop().await;
     let said = "a: the kernel killed it for memory at 100 MiB";
-    assert!(ended.notes.iter().any(|note| note == said), "{:?}", ended.notes);
+    assert!(
+        ended.notes.iter().any(|note| note == said),
+        "{:?}",
+        ended.notes
+    );
 
     // It has shrunk since: more than the old limit is needed, not more than the new one.
-    let before_ns = now_ns();
+    let before_ns = now_ns() - 5_000_000_000;
     let world = World::new(&[("a", 20, 400)]);
     let stage = Stage::new(&world, 1000);
     pass(10).await;
@@ -63,7 +67,7 @@ async fn a_kill_that_can_t_be_asked_about_is_kept() {
     assert!(world.resizes().is_empty());
     world.lock().list_fails = false;
     pass(31).await;
-    assert_eq!(world.resizes(), [("crypto-b", 200)]);
+    assert_eq!(world.resizes(), [("crypto-b", 150)]);
     stage.stop().await.result.unwrap();
 }
 
@@ -100,8 +104,7 @@ async fn the_next_run_listens_from_what_was_answered() {
     world.tell("a", Happening::Started, at_ns + 7).await;
     pass(10).await;
     stage.stop().await.result.unwrap();
-    let kept: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
     assert_eq!(kept["last_event_ns"], at_ns + 7);
     // It was told that this is a new process.
     let since_s = &kept["services"]["a"]["running_in_since_s"];
@@ -143,7 +146,14 @@ async fn one_that_is_sick_is_told_of_once_and_holds_up_nobody() {
     ended.result.unwrap();
     // It still holds its part.
     assert!(world.lock().most_bytes <= 220 * MIB);
-    let about: Vec<_> = ended.notes.iter().filter(|note| note.contains("left out")).collect();
+    let about: Vec<_> = ended
+        .notes
+        .iter()
+        .filter(|note| note.contains("left out"))
+        .collect();
     assert_eq!(about.len(), 2, "{about:?}");
-    assert!(about[0].contains("crypto-b") && about[0].contains("no pulse"), "{about:?}");
+    assert!(
+        about[0].contains("crypto-b") && about[0].contains("no pulse"),
+        "{about:?}"
+    );
 }
