@@ -51,8 +51,14 @@ async fn a_kill_belongs_to_the_limit_that_was_in_force() {
     assert!(shrunk[0].1 < 300, "{shrunk:?}");
     world.tell("a", Happening::OomKill, before_ns).await;
     pass(5).await;
-    assert!(world.limit("a") >= 480 * MIB, "{:?}", world.resizes());
-    stage.stop().await.result.unwrap();
+    assert!(world.limit("a") > 400 * MIB, "{:?}", world.resizes());
+    let ended = stage.stop().await;
+    let said = "a: the kernel killed it for memory at 400 MiB";
+    assert!(
+        ended.notes.iter().any(|note| note == said),
+        "{:?}",
+        ended.notes
+    );
 }
 
 #[tokio::test(start_paused = true)]
