@@ -100,7 +100,7 @@ fn round_ms(services: usize) -> f64 {
 }
 
 fn profile(services: usize) -> Profile {
-    let mut text = "host = \"4GB\"\nkeep = \"1GB\"\n".to_owned();
+    let mut text = "host = \"4000GB\"\nkeep = \"1GB\"\n".to_owned();
     for number in 0..services {
         text += &format!(
             "[services.s{number}]\nimage = \"x\"\nlimit = \"100MB\"\nreservation = \"50MB\"\ncpu = 0.5\n\
