@@ -99,7 +99,7 @@ fn a_silence_makes_it_forget_nothing() {
     let policy = policy();
     let reason = |watched: &Watched| decide(&watched.history, &policy, watched.at_s).reason;
     // Long enough for the claim to lapse; and a gap in which nobody looked.
-    for (silent_looks, gap_s) in [(15, 0), (0, 700), (1, 700)] {
+    for (believed_looks, silent_looks, gap_s) in [(10, 5, 0), (0, 0, 700), (0, 1, 700)] {
         let mut watched = Watched::new(2000);
         watched.looks(1000, 600, Some(100));
         // The highest floor, once.
@@ -110,6 +110,7 @@ fn a_silence_makes_it_forget_nothing() {
             |reason: &str| reason.contains("needs 900 MiB") || reason.contains("needs 899.");
         assert!(of_the_peak(&before), "{before}");
         watched.at_s += gap_s;
+        watched.looks(believed_looks, 600, None);
         watched.looks(silent_looks, 1500, None);
         watched.looks(2, 600, Some(100));
         let after = reason(&watched);
