@@ -7,10 +7,10 @@ mod event;
 mod failed;
 mod room;
 
-pub use actuator::{Actuator, Container, EngineError, Usage};
+pub use actuator::{Actuator, Container, EngineError, LeftOut, Usage};
 pub use cgroups::Cgroups;
 pub(crate) use cgroups::field;
 pub use docker::Docker;
 pub(crate) use docker::positive;
-pub use event::{Event, Happening};
+pub use event::{Event, Happening, now_ns};
 pub use room::least_limit_bytes;

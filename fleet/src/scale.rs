@@ -9,6 +9,8 @@ mod endpoint;
 mod exposition;
 mod figures;
 mod gather;
+mod kills;
+mod output;
 mod run;
 mod scaler;
 mod scrape;

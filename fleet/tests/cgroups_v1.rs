@@ -131,9 +131,10 @@ async fn limits_grow_shrink_and_stay_when_refused() {
     assert!(matches!(gone, EngineError::Gone(_)), "{gone}");
 }
 
-async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+async fn next(events: &mut mpsc::Receiver<Event>) -> (String, Happening) {
     let next = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
-    next.expect("an event").unwrap()
+    let event = next.expect("an event").unwrap();
+    (event.id, event.what)
 }
 
 #[tokio::test]
@@ -150,15 +151,16 @@ async fn a_kill_is_told() {
     // One thread: the watcher looks for the first time now.
     tokio::task::yield_now().await;
     fs::create_dir(&sibling).unwrap();
-    let told = |id: &str, what| Event {
-        id: id.to_owned(),
-        what,
-    };
+    let told = |id: &str, what| (id.to_owned(), what);
     let first = next(&mut events).await;
     assert_eq!(first, told("sibling", Happening::Started));
 
     let (mut child, _input) = tree.holder("inner", 60);
-    let second = next(&mut events).await;
+    let mut second = next(&mut events).await;
+    // It may be killed before anybody has seen that it runs.
+    if second == told("crypto-hog", Happening::Started) {
+        second = next(&mut events).await;
+    }
     assert_eq!(second, told("crypto-hog", Happening::OomKill));
     fs::remove_dir(&sibling).unwrap();
     let third = next(&mut events).await;

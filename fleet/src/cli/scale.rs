@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         interval: Duration::from_secs(args.interval),
         dry_run: args.dry_run,
         once: args.once,
-        state: args.state.or_else(default_state),
+        state: args.state.or_else(|| default_state(args.dry_run)),
         metrics: args.metrics,
         token: token()?,
         is_local: args.cgroups.is_some(),
@@ -109,8 +109,11 @@ async fn scale_until_stopped<A: crate::engine::Actuator + 'static>(
 }
 
 /// `None`: nothing is kept.
-fn default_state() -> Option<PathBuf> {
+fn default_state(dry_run: bool) -> Option<PathBuf> {
     let path = Path::new(DEFAULT_STATE);
+    if dry_run {
+        return path.exists().then(|| path.to_owned());
+    }
     let folder = path.parent()?;
     std::fs::create_dir_all(folder).ok()?;
     let may_write = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();

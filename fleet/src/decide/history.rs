@@ -15,6 +15,8 @@ const CLAIM_S: u64 = 300;
 const USED_HALF_LIFE_S: f64 = 3600.0;
 /// So long a kill is remembered that could not be answered.
 const KILL_S: u64 = 3600;
+/// So long a new process takes at most to come back to where the old one was.
+const RUN_IN_S: u64 = 600;
 
 /// What is remembered of one service: under 2 KiB, and JSON for the scaler's state file.
 ///
@@ -44,7 +46,13 @@ const KILL_S: u64 = 3600;
 pub struct History {
     seen: Option<Observation>,
     claim: Option<Claim>,
+    /// While one is silent that has said what it could free: what was learned of its floor before, to go on from.
+    #[serde(default)]
+    learned_before_silence: Option<Box<Learned>>,
     kill: Option<Kill>,
+    /// Since when a new process comes back to where the old one was: that climb says nothing of how fast it rises.
+    #[serde(default)]
+    running_in_since_s: Option<u64>,
     /// Of the limit; moved when the clock jumps.
     changed_at_s: Option<u64>,
     learned: Learned,
@@ -73,33 +81,43 @@ pub struct Kill {
 impl History {
     /// Takes in what was seen. The clock may have jumped either way since the last time.
     pub fn observe(&mut self, seen: &Observation, policy: &Policy) {
-        let passed_s = self.pass(seen.at_s);
         let knew = self.claim.is_some();
+        let passed_s = self.pass(seen.at_s);
         if let Some(bytes) = seen.reclaimable_bytes {
             let at_s = seen.at_s;
             self.claim = Some(Claim { at_s, bytes });
         }
         if self
             .claim
-            .is_some_and(|claim| seen.at_s - claim.at_s > CLAIM_S)
+            .is_some_and(|claim| seen.at_s.saturating_sub(claim.at_s) > CLAIM_S)
         {
             self.claim = None;
         }
         match (knew, self.claim.is_some()) {
-            // What was learned so far was use and no floor.
-            (false, true) => self.learned.forget(),
-            (true, false) => self.learned.interrupt(),
+            (false, true) => match self.learned_before_silence.take() {
+                Some(before) => self.learned = *before,
+                // What was learned so far was use and no floor.
+                None => self.learned.forget(),
+            },
+            (true, false) => {
+                self.learned.interrupt();
+                self.learned_before_silence = Some(Box::new(self.learned.clone()));
+            }
             _ => {}
         }
         // A higher limit in force is the answer.
         if self.kill.is_some_and(|kill| {
-            seen.limit_bytes > kill.limit_bytes || seen.at_s - kill.at_s > KILL_S
+            let age_s = seen.at_s.saturating_sub(kill.at_s);
+            seen.limit_bytes > kill.limit_bytes || age_s > KILL_S
         }) {
             self.kill = None;
         }
         let faded = (-(passed_s as f64) / USED_HALF_LIFE_S).exp2();
         self.used_peak_bytes = (self.used_peak_bytes * faded).max(seen.used_bytes as f64);
         self.seen = Some(*seen);
+        if self.is_running_in(seen, policy) {
+            self.learned.interrupt();
+        }
         self.learned.observe(self.floor_bytes(seen), passed_s);
         if policy.strategy == Strategy::Vpa {
             self.peaks
@@ -117,12 +135,21 @@ impl History {
     pub fn killed(&mut self, at_s: u64, limit_bytes: u64) {
         self.kill = Some(Kill { at_s, limit_bytes });
         self.learned.killed(limit_bytes);
+        if let Some(before) = &mut self.learned_before_silence {
+            before.killed(limit_bytes);
+        }
         if let Some(peaks) = &mut self.peaks {
             peaks.killed(at_s, limit_bytes);
         }
         if let Some(seen) = &mut self.seen {
             seen.limit_bytes = limit_bytes;
         }
+    }
+
+    /// It is a new process now. Until that is where the old one was at its highest, or ten minutes are over, nothing that it takes counts
+    /// as a rise.
+    pub fn restarted(&mut self, at_s: u64) {
+        self.running_in_since_s = Some(at_s);
     }
 
     /// A new limit is in force.
@@ -143,6 +170,11 @@ impl History {
     pub(crate) fn floor_bytes(&self, seen: &Observation) -> u64 {
         let claimed = self.claim.map_or(0, |claim| claim.bytes);
         seen.used_bytes.saturating_sub(claimed)
+    }
+
+    /// When it was looked at last.
+    pub fn seen_at_s(&self) -> Option<u64> {
+        self.seen.map(|seen| seen.at_s)
     }
 
     pub(crate) fn seen(&self) -> Option<&Observation> {
@@ -181,7 +213,27 @@ impl History {
     /// What this takes in memory.
     pub fn memory_bytes(&self) -> usize {
         let peaks = self.peaks.as_ref();
-        size_of::<History>() + peaks.map_or(0, |peaks| size_of::<Peaks>() + peaks.heap_bytes())
+        let before = self.learned_before_silence.as_ref();
+        size_of::<History>()
+            + before.map_or(0, |_| size_of::<Learned>())
+            + peaks.map_or(0, |peaks| size_of::<Peaks>() + peaks.heap_bytes())
+    }
+
+    fn is_running_in(&mut self, seen: &Observation, policy: &Policy) -> bool {
+        let Some(since_s) = self.running_in_since_s else {
+            return false;
+        };
+        // The clock may have been ahead when it started.
+        let since_s = since_s.min(seen.at_s);
+        self.running_in_since_s = Some(since_s);
+        let need = self.learned.need(policy);
+        let peak_bytes = need.bytes - need.margin_bytes;
+        let is_over = self.floor_bytes(seen) as f64 > peak_bytes;
+        if is_over || seen.at_s - since_s > RUN_IN_S {
+            self.running_in_since_s = None;
+        }
+        // The look that ends it still compares with the climb.
+        true
     }
 
     /// How long nobody looked; after a jump of the clock all that is remembered moves to where the clock is now.
@@ -193,6 +245,9 @@ impl History {
         if let Some(passed_s) = passed_s.filter(|passed_s| *passed_s <= GAP_S) {
             // What was said by a clock that was ahead.
             self.changed_at_s = self.changed_at_s.map(|at_s| at_s.min(now_s));
+            if let Some(kill) = &mut self.kill {
+                kill.at_s = kill.at_s.min(now_s);
+            }
             return passed_s;
         }
         self.changed_at_s = self.changed_at_s.map(|_| now_s);

@@ -12,7 +12,8 @@ use crate::engine::Event;
 pub struct Container {
     /// What the engine calls it: a container's name, a directory's name.
     pub id: String,
-    /// The service of the profile that it runs (label `plimsoll.service` or `com.docker.compose.service`, else the name less `crypto-`).
+    /// The service of the profile that it runs (label `plimsoll.service`, else the name less `crypto-`); of another
+    /// project, that and a slash before it.
     pub service: String,
     /// Where its metrics are (`http://host:port/metrics`), if it says so by its labels.
     pub metrics_url: Option<String>,
@@ -31,6 +32,14 @@ pub struct Usage {
     pub limit_bytes: Option<u64>,
     /// Since the container started; `None`: not known here.
     pub oom_kills_total: Option<u64>,
+}
+
+/// One that runs, and of which the engine does not say enough to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// As in [`Container::id`].
+    pub id: String,
+    pub why: String,
 }
 
 /// Why the engine did not do it.
@@ -61,8 +70,13 @@ impl std::error::Error for EngineError {}
 
 /// The little that a scaler needs of an engine.
 pub trait Actuator: Send + Sync {
-    /// All that runs and can be resized.
+    /// All that runs and can be resized. One that is sick hides no others: see [`left_out`](Actuator::left_out).
     fn containers(&self) -> impl Future<Output = Result<Vec<Container>, EngineError>> + Send;
+
+    /// Who runs and was missing in the last list, and why.
+    fn left_out(&self) -> Vec<LeftOut> {
+        Vec::new()
+    }
 
     /// What one uses now.
     fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
@@ -76,6 +90,10 @@ pub trait Actuator: Send + Sync {
         to_bytes: u64,
         used_bytes: Option<u64>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// From when on [`watch`](Actuator::watch) tells what happened, in nanoseconds since the epoch. An engine that remembers nothing
+    /// tells what happens from now on.
+    fn listen_from(&self, _at_ns: u64) {}
 
     /// Sends what happens, as it happens. Ends when nobody listens any more, or when the engine does not answer; called again, it goes on
     /// from the last event, as far as the engine remembers.

@@ -5,16 +5,16 @@ mod limits;
 
 pub(crate) use directory::field;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::actuator::{Actuator, Container, EngineError, Usage};
+use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage};
 use crate::engine::cgroups::directory::Directory;
-use crate::engine::event::{Event, Happening};
+use crate::engine::event::{Event, Happening, now_ns};
 
 /// Nobody rings when the kernel kills: the counters are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -25,8 +25,16 @@ const PREFIX: &str = "crypto-";
 #[derive(Debug)]
 pub struct Cgroups {
     root: PathBuf,
-    /// Of each child, as of the last look; `None`: nobody looked yet.
-    kills: Mutex<Option<BTreeMap<String, u64>>>,
+    /// Each child, as of the last look; `None`: nobody looked yet.
+    looked: Mutex<Option<BTreeMap<String, Look>>>,
+    left_out: Mutex<Vec<LeftOut>>,
+}
+
+/// What tells of events in one child.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Look {
+    kills: u64,
+    processes: BTreeSet<u32>,
 }
 
 impl Cgroups {
@@ -38,7 +46,8 @@ impl Cgroups {
     pub fn open(root: &Path) -> Result<Cgroups, EngineError> {
         let cgroups = Cgroups {
             root: root.to_owned(),
-            kills: Mutex::new(None),
+            looked: Mutex::default(),
+            left_out: Mutex::default(),
         };
         cgroups.names()?;
         Ok(cgroups)
@@ -78,34 +87,51 @@ impl Cgroups {
 
     /// What happened since the last look; nothing at the first.
     fn look(&self) -> Result<Vec<Event>, EngineError> {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = BTreeMap::new();
         for name in self.names()? {
             // One that vanishes between two readings has nothing to tell.
-            if let Ok(directory) = self.directory(&name) {
-                now.insert(name, directory.oom_kills().unwrap_or(0));
-            }
+            let Ok(directory) = self.directory(&name) else {
+                continue;
+            };
+            let before = looked.as_ref().and_then(|looked| looked.get(&name));
+            // What can't be read is as it was: else all its kills were new when it can be read again.
+            let before = before.cloned().unwrap_or_default();
+            let look = Look {
+                kills: directory.oom_kills().unwrap_or(before.kills),
+                processes: directory.processes().unwrap_or(before.processes),
+            };
+            now.insert(name, look);
         }
-        let mut kills = self.kills.lock().unwrap_or_else(PoisonError::into_inner);
-        let events = match kills.as_ref() {
+        let events = match looked.as_ref() {
             Some(before) => changes(before, &now),
             None => Vec::new(),
         };
-        *kills = Some(now);
+        *looked = Some(now);
         Ok(events)
     }
 }
 
-fn changes(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Vec<Event> {
+fn changes(before: &BTreeMap<String, Look>, now: &BTreeMap<String, Look>) -> Vec<Event> {
+    let at_ns = now_ns();
     let event = |id: &String, what| Event {
         id: id.clone(),
+        at_ns,
         what,
     };
     let mut events = Vec::new();
-    for (id, kills) in now {
-        if !before.contains_key(id) {
+    for (id, look) in now {
+        let earlier = before.get(id);
+        // None of the processes is left that were there: the service is another one.
+        let is_other = |earlier: &Look| {
+            !look.processes.is_empty() && look.processes.is_disjoint(&earlier.processes)
+        };
+        if earlier.is_none_or(is_other) {
             events.push(event(id, Happening::Started));
         }
-        if *kills > before.get(id).copied().unwrap_or(0) {
+        // A count that fell is that of a new directory with the old one's name.
+        let counted = earlier.map_or(0, |earlier| earlier.kills);
+        if look.kills > counted || (look.kills < counted && look.kills > 0) {
             events.push(event(id, Happening::OomKill));
         }
     }
@@ -116,7 +142,7 @@ fn changes(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Vec<E
 
 impl Actuator for Cgroups {
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
-        let mut containers = Vec::new();
+        let (mut containers, mut left_out) = (Vec::new(), Vec::new());
         for id in self.names()? {
             let limits = self.directory(&id).and_then(|directory| directory.limits());
             match limits {
@@ -129,10 +155,19 @@ impl Actuator for Cgroups {
                 }),
                 // Removed since.
                 Err(EngineError::Gone(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let why = error.to_string();
+                    left_out.push(LeftOut { id, why });
+                }
             }
         }
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
         Ok(containers)
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        let left_out = self.left_out.lock();
+        left_out.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
@@ -175,10 +210,30 @@ mod tests {
 
     #[test]
     fn a_kill_is_told_once_and_also_of_one_that_is_new() {
-        let before = [("a", 0), ("b", 2), ("gone", 1)];
-        let now = [("a", 1), ("b", 2), ("new", 1)];
+        let before: [(_, _, &[u32]); _] = [
+            ("a", 0, &[1]),
+            ("b", 2, &[2, 3]),
+            ("empty", 0, &[]),
+            ("gone", 1, &[4]),
+            ("made again", 5, &[5]),
+            ("restarted", 1, &[6, 7]),
+        ];
+        let now: [(_, _, &[u32]); _] = [
+            ("a", 1, &[1]),
+            ("b", 2, &[3, 8]),
+            ("empty", 0, &[]),
+            ("made again", 1, &[9]),
+            ("new", 1, &[]),
+            ("restarted", 1, &[10]),
+        ];
         let [before, now] = [&before[..], &now[..]].map(|all| {
-            let owned = all.iter().map(|(id, kills)| (id.to_string(), *kills));
+            let look = |kills: u64, processes: &[u32]| Look {
+                kills,
+                processes: processes.iter().copied().collect(),
+            };
+            let owned = all
+                .iter()
+                .map(|(id, kills, processes)| (id.to_string(), look(*kills, processes)));
             owned.collect::<BTreeMap<_, _>>()
         });
         let told: Vec<_> = changes(&before, &now)
@@ -187,12 +242,36 @@ mod tests {
             .collect();
         let expected = [
             ("a", Happening::OomKill),
+            ("made again", Happening::Started),
+            ("made again", Happening::OomKill),
             ("new", Happening::Started),
             ("new", Happening::OomKill),
+            ("restarted", Happening::Started),
             ("gone", Happening::Ended),
         ];
         assert_eq!(told, expected.map(|(id, what)| (id.to_owned(), what)));
         assert_eq!(changes(&now, &now), []);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_sick_hides_no_others() {
+        let root = tempfile::TempDir::new().unwrap();
+        for (name, limit) in [("crypto-a", "402653184"), ("crypto-b", "a lot")] {
+            let child = root.path().join(name);
+            std::fs::create_dir(&child).unwrap();
+            std::fs::write(child.join("memory.max"), limit).unwrap();
+        }
+        let cgroups = Cgroups::open(root.path()).unwrap();
+        let listed = cgroups.containers().await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].id, "crypto-a");
+        let left_out = cgroups.left_out();
+        assert_eq!(left_out.len(), 1);
+        assert_eq!(left_out[0].id, "crypto-b");
+        assert!(left_out[0].why.contains("a lot"), "{left_out:?}");
+        std::fs::write(root.path().join("crypto-b/memory.max"), "max").unwrap();
+        assert_eq!(cgroups.containers().await.unwrap().len(), 2);
+        assert!(cgroups.left_out().is_empty());
     }
 
     #[test]

@@ -4,7 +4,8 @@ mod error;
 mod listing;
 
 use std::env;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::models::{ContainerUpdateBody, EventMessage};
@@ -14,9 +15,9 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::engine::actuator::{Actuator, Container, EngineError, Usage};
+use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage};
 use crate::engine::docker::error::Asked;
-use crate::engine::event::{Event, Happening};
+use crate::engine::event::{Event, Happening, now_ns};
 use crate::engine::room;
 use crate::size::human;
 
@@ -24,6 +25,8 @@ use crate::size::human;
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// A healthy engine answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// One container that makes the engine wait must not hold up the list.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// An engine needs a tenth of a second or two to see that a container has ended; a kill has to be answered within two seconds.
 const MOST_TRIES: u32 = 12;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -36,7 +39,8 @@ pub struct Docker {
     /// Of the whole host; it does not change.
     memory_bytes: OnceCell<u64>,
     /// Nanoseconds since the epoch; 0: none yet.
-    last_event_ns: AtomicI64,
+    last_event_ns: AtomicU64,
+    left_out: Mutex<Vec<LeftOut>>,
 }
 
 /// Limits as the engine has them.
@@ -68,7 +72,8 @@ impl Docker {
             client,
             host,
             memory_bytes: OnceCell::new(),
-            last_event_ns: AtomicI64::new(0),
+            last_event_ns: AtomicU64::new(0),
+            left_out: Mutex::default(),
         })
     }
 
@@ -153,11 +158,14 @@ impl Actuator for Docker {
             .await
             .map_err(|error| Asked::engine(&self.host).failed(error))?;
         let mut containers = Vec::with_capacity(running.len());
+        let (mut left_out, mut last_error) = (Vec::new(), None);
         for summary in &running {
             let Some(mut container) = listing::container(summary) else {
                 continue;
             };
-            match self.limits(&container.id).await {
+            let inspected = tokio::time::timeout(INSPECT_TIMEOUT, self.limits(&container.id));
+            let timed_out = |_| Err(self.asked(&container.id).timed_out());
+            match inspected.await.unwrap_or_else(timed_out) {
                 Ok(limits) => {
                     container.limit_bytes = positive(Some(limits.memory));
                     container.swap_limit_bytes = positive(Some(limits.memory_swap));
@@ -165,10 +173,25 @@ impl Actuator for Docker {
                 }
                 // It ended since.
                 Err(EngineError::Gone(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let (id, why) = (container.id, error.to_string());
+                    left_out.push(LeftOut { id, why });
+                    last_error = Some(error);
+                }
             }
         }
+        // Not one container is sick, but the engine.
+        if let Some(error) = last_error
+            && containers.is_empty()
+        {
+            return Err(error);
+        }
+        *lock(&self.left_out) = left_out;
         Ok(containers)
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        lock(&self.left_out).clone()
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
@@ -194,8 +217,9 @@ impl Actuator for Docker {
             .copied()
             .unwrap_or(0);
         let host_bytes = self.host_memory_bytes().await?;
+        let used_bytes = charge_bytes.saturating_sub(cache_bytes);
         Ok(Usage {
-            used_bytes: charge_bytes.saturating_sub(cache_bytes),
+            used_bytes,
             // The engine tells the host's memory where there is no limit.
             limit_bytes: memory.limit.filter(|limit| *limit < host_bytes),
             oom_kills_total: None,
@@ -210,7 +234,8 @@ impl Actuator for Docker {
     ) -> Result<(), EngineError> {
         let before = self.limits(id).await?;
         let limit_bytes = positive(Some(before.memory));
-        // The engine takes its readings once a second, and one waits for the next: not where it makes no difference.
+        // The engine takes its readings once a second, and one waits for the next: not where it makes no difference, and not where
+        // the caller has one.
         let is_lower = limit_bytes.is_none_or(|limit| to_bytes < limit);
         if is_lower && before.is_running {
             let used_bytes = match used_bytes {
@@ -256,6 +281,10 @@ impl Actuator for Docker {
         }
     }
 
+    fn listen_from(&self, at_ns: u64) {
+        self.last_event_ns.fetch_max(at_ns, Ordering::Relaxed);
+    }
+
     async fn watch(&self, events: &mpsc::Sender<Event>) -> Result<(), EngineError> {
         let filters = [
             ("type".to_owned(), vec!["container".to_owned()]),
@@ -287,18 +316,22 @@ impl Actuator for Docker {
                     )));
                 }
             };
-            let at_ns = message.time_nano.unwrap_or(0);
-            self.last_event_ns.fetch_max(at_ns, Ordering::Relaxed);
-            if let Some(event) = event(message)
+            let told_ns = message
+                .time_nano
+                .and_then(|at_ns| u64::try_from(at_ns).ok());
+            let at_ns = told_ns.unwrap_or_else(now_ns);
+            if let Some(event) = event(message, at_ns)
                 && events.send(event).await.is_err()
             {
                 return Ok(());
             }
+            // Only now: what nobody took is told again.
+            self.last_event_ns.fetch_max(at_ns, Ordering::Relaxed);
         }
     }
 }
 
-fn event(message: EventMessage) -> Option<Event> {
+fn event(message: EventMessage, at_ns: u64) -> Option<Event> {
     let what = match message.action.as_deref()? {
         "oom" => Happening::OomKill,
         "die" => Happening::Ended,
@@ -308,7 +341,11 @@ fn event(message: EventMessage) -> Option<Event> {
     let actor = message.actor?;
     let name = actor.attributes.and_then(|mut all| all.remove("name"));
     let id = name.or(actor.id)?;
-    Some(Event { id, what })
+    Some(Event { id, at_ns, what })
+}
+
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The engine writes 0 for "none".

@@ -5,33 +5,82 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::decide::{Action, Alert, Verdict, Wanted, share};
-use crate::engine::{Actuator, EngineError};
+use crate::engine::{Actuator, EngineError, now_ns};
+use crate::failure::Failure;
 use crate::scale::scaler::Scaler;
 use crate::scale::state::Change;
+use crate::scale::tracked::{Before, Tracked};
 use crate::scale::voice::Decision;
 use crate::size::human;
 
 /// On the line of what is not done.
 pub(super) const DRY_RUN: &str = "dry run: not done";
 
+/// One decision that has its share of the room.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) id: String,
+    pub(super) verdict: Verdict,
+    /// It is less than what was decided.
+    is_cut: bool,
+}
+
 impl<A: Actuator + 'static> Scaler<A> {
-    /// As far as the host has room: what grows at once, what shrinks begins to.
-    pub(super) async fn carry_out(&mut self, verdicts: Vec<(String, Verdict)>) {
+    /// As far as the host has room.
+    pub(super) fn shared(&mut self, verdicts: Vec<(String, Verdict)>) -> Vec<Planned> {
         let shared = self.share(&verdicts);
-        let is_once = self.settings.once;
-        for ((id, wanted), got) in verdicts.into_iter().zip(shared) {
-            let is_cut = got.action != wanted.action;
-            self.is_short |= is_cut;
-            self.alert(&id, &got);
-            match got.action {
-                Action::Hold => {
-                    if is_once || is_cut {
-                        self.say(&id, None, "", &got.reason);
-                    }
+        let with_share = verdicts.into_iter().zip(shared);
+        let planned: Vec<_> = with_share
+            .map(|((id, wanted), verdict)| Planned {
+                id,
+                is_cut: verdict.action != wanted.action,
+                verdict,
+            })
+            .collect();
+        self.is_short |= planned.iter().any(|one| one.is_cut);
+        planned
+    }
+
+    /// The next one of what is planned.
+    pub(super) async fn carry_out_next(&mut self) {
+        let Some(planned) = self.planned.pop_front() else {
+            return;
+        };
+        if self.is_shared_anew && !self.has_room_for(&planned) {
+            // The next round shares out what is left.
+            self.is_short = true;
+            return;
+        }
+        self.carry_out(planned).await;
+    }
+
+    fn has_room_for(&self, planned: &Planned) -> bool {
+        let Action::Grow { to_bytes } = planned.verdict.action else {
+            return true;
+        };
+        let held = |one: &Tracked| one.held_bytes();
+        let all_bytes = self.tracked.values().map(held).fold(0, u64::saturating_add);
+        let its_bytes = self.tracked.get(&planned.id).map_or(0, held);
+        let more_bytes = to_bytes.saturating_sub(its_bytes);
+        more_bytes == 0 || all_bytes.saturating_add(more_bytes) <= self.budget_bytes
+    }
+
+    /// What grows at once, what shrinks begins to.
+    pub(super) async fn carry_out(&mut self, planned: Planned) {
+        let Planned {
+            id,
+            verdict,
+            is_cut,
+        } = planned;
+        self.alert(&id, &verdict);
+        match verdict.action {
+            Action::Hold => {
+                if self.settings.once || is_cut {
+                    self.say(&id, None, "", &verdict.reason);
                 }
-                Action::Grow { to_bytes } => self.grow(&id, to_bytes, &got.reason).await,
-                Action::Shrink { to_bytes } => self.begin_to_shrink(&id, to_bytes, got.reason),
             }
+            Action::Grow { to_bytes } => self.grow(&id, to_bytes, &verdict.reason).await,
+            Action::Shrink { to_bytes } => self.begin_to_shrink(&id, to_bytes, verdict.reason),
         }
     }
 
@@ -43,10 +92,11 @@ impl<A: Actuator + 'static> Scaler<A> {
             alert: None,
             after_kill: false,
         };
-        let asks = |id: &String| verdicts.iter().find(|(other, _)| other == id);
+        let asked: BTreeMap<&String, &Verdict> =
+            verdicts.iter().map(|(id, verdict)| (id, verdict)).collect();
         let (mut ids, mut wanted) = (Vec::new(), Vec::new());
         for (id, one) in &self.tracked {
-            let verdict = asks(id).map(|(_, verdict)| verdict.clone());
+            let verdict = asked.get(id).map(|verdict| (*verdict).clone());
             let is_growing = |verdict: &Verdict| !matches!(verdict.action, Action::Shrink { .. });
             ids.push(id);
             wanted.push(Wanted {
@@ -127,6 +177,12 @@ impl<A: Actuator + 'static> Scaler<A> {
                 one.limit_bytes = Some(to_bytes);
                 one.changed = Some(Instant::now());
                 let now_s = self.clock.now_s();
+                one.before = Some(Before {
+                    until_ns: now_ns(),
+                    until_s: now_s,
+                    limit_bytes: from_bytes,
+                });
+                self.is_changed = true;
                 self.histories
                     .entry(key.clone())
                     .or_default()
@@ -157,14 +213,15 @@ impl<A: Actuator + 'static> Scaler<A> {
             }
             Err(error @ EngineError::Away(_)) => {
                 self.engine_is_away(&error);
+                self.failed(error.into());
                 false
             }
             Err(error) => {
                 self.figures.of(&key, |of| of.refused_total += 1);
-                self.voice.note_once(
-                    &about,
-                    &format!("{key}: not resized to {}: {error}", human(to_bytes)),
-                );
+                let text = format!("{key}: not resized to {}: {error}", human(to_bytes));
+                self.voice.note_once(&about, &text);
+                let code = Failure::from(error).code;
+                self.failed(Failure::new(code, text));
                 false
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::engine::{Actuator, Container, EngineError, Usage};
+use crate::engine::{Actuator, Container, EngineError, LeftOut, Usage};
 use crate::scale::exposition::Told;
 use crate::scale::scrape::Scraper;
 
@@ -19,6 +19,13 @@ pub(super) struct Seen {
     pub(super) told: Option<Result<Told, String>>,
 }
 
+/// One reading of everything.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) seen: Vec<Seen>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
 /// Services of the profile, and their ports on 127.0.0.1 where the engine does not say where metrics are.
 pub(super) type Ports = Arc<BTreeMap<String, Option<u16>>>;
 
@@ -27,9 +34,11 @@ pub(super) async fn gather<A: Actuator + 'static>(
     engine: Arc<A>,
     scraper: Scraper,
     ports: Ports,
-) -> Result<Vec<Seen>, EngineError> {
+) -> Result<Reading, EngineError> {
     let mut readings = JoinSet::new();
-    for (position, mut container) in engine.containers().await?.into_iter().enumerate() {
+    let containers = engine.containers().await?;
+    let left_out = engine.left_out();
+    for (position, mut container) in containers.into_iter().enumerate() {
         let (engine, scraper) = (Arc::clone(&engine), scraper.clone());
         let port = ports.get(&container.service).copied();
         readings.spawn(async move {
@@ -56,7 +65,8 @@ pub(super) async fn gather<A: Actuator + 'static>(
     }
     let mut all = readings.join_all().await;
     all.sort_by_key(|(position, _)| *position);
-    Ok(all.into_iter().map(|(_, seen)| seen).collect())
+    let seen = all.into_iter().map(|(_, seen)| seen).collect();
+    Ok(Reading { seen, left_out })
 }
 
 impl Seen {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::Actuator;
+use crate::engine::{Actuator, now_ns};
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::scale::endpoint::serve;
@@ -21,6 +21,8 @@ use crate::scale::voice::Voice;
 
 /// Messages that may wait; who has more to send waits.
 const WAITING: usize = 64;
+/// Events older than this are not asked for.
+const MOST_MISSED_NS: u64 = 86_400 * 1_000_000_000;
 /// So long after an engine was away it is asked again, at first.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,7 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// The engine does not answer at the start; the file of the state, or the address for metrics, can't be used. What happens later is said
-/// and survived.
+/// and survived; a single round ends with the worst of it, or with 1 where there is an alert.
 pub async fn run<A: Actuator + 'static>(
     engine: A,
     profile: &Profile,
@@ -40,7 +42,9 @@ pub async fn run<A: Actuator + 'static>(
     let engine = Arc::new(engine);
     engine.containers().await?;
     let _claim = claimed(&settings)?;
-    let state = load(&settings, &mut voice)?;
+    let mut state = load(&settings, &mut voice)?;
+    state.last_event_ns = listen_from(state.last_event_ns, now_ns());
+    engine.listen_from(state.last_event_ns);
     let (send, mut messages) = mpsc::channel(WAITING);
     let mut scaler = Scaler::new(
         Arc::clone(&engine),
@@ -62,11 +66,16 @@ pub async fn run<A: Actuator + 'static>(
     let ports = ports(profile, settings.is_local);
     let mut stop = std::pin::pin!(stop);
     let mut pace = Pace::new(settings.interval);
+    let mut ended = Ok(());
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             Some(message) = rung.recv() => take(&mut scaler, &mut pace, message).await,
+            // One at a time: who was killed does not wait for all others.
+            () = std::future::ready(()), if !scaler.planned.is_empty() => {
+                scaler.carry_out_next().await;
+            }
             Some(message) = messages.recv() => match message {
                 Message::Gathered(_, Err(error)) if settings.once => return Err(error.into()),
                 message => take(&mut scaler, &mut pace, message).await,
@@ -78,14 +87,35 @@ pub async fn run<A: Actuator + 'static>(
                 tokio::spawn(async move { send.send(Message::Gathered(began, round.await)).await });
             }
         }
-        let is_done = settings.once && pace.is_over() && scaler.is_quiet();
-        if is_done || !scaler.voice.is_heard() {
+        if !scaler.planned.is_empty() {
+            continue;
+        }
+        if scaler.is_due() && !pace.is_under_way {
+            pace.next = Instant::now();
+        }
+        save(&mut scaler);
+        if !scaler.voice.is_heard() {
+            break;
+        }
+        if settings.once && pace.is_over() && scaler.is_quiet() {
+            ended = scaler.outcome();
             break;
         }
     }
     watching.abort();
+    scaler.settle_all().await;
     save(&mut scaler);
-    Ok(())
+    ended
+}
+
+/// What was not answered yet; for who starts clean, what happens from now on.
+fn listen_from(last_event_ns: u64, now_ns: u64) -> u64 {
+    match last_event_ns {
+        0 => now_ns,
+        last_ns => last_ns
+            .max(now_ns.saturating_sub(MOST_MISSED_NS))
+            .min(now_ns),
+    }
 }
 
 async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, message: Message) {
@@ -102,12 +132,11 @@ async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, me
         Message::EventsEnded(error) => scaler.engine_is_away(&error),
         Message::Happened(event) => scaler.happened(event).await,
         Message::Cleaned { id, asked, usage } => scaler.cleaned(&id, asked, usage).await,
-        Message::Settled { id, usage } => scaler.settled(&id, usage).await,
+        Message::Settled { id, usage } => {
+            scaler.settled(&id, usage).await;
+            scaler.is_changed = true;
+        }
     }
-    if scaler.is_due() && !pace.is_under_way {
-        pace.next = Instant::now();
-    }
-    save(scaler);
 }
 
 /// When rounds are.
@@ -208,10 +237,22 @@ fn claimed(settings: &Settings) -> Result<Option<Claim>, Failure> {
 
 fn load(settings: &Settings, voice: &mut Voice) -> Result<State, Failure> {
     let Some(path) = &settings.state else {
+        if !settings.dry_run {
+            voice.note(
+                "what is learned is lost at the end, and another scaler would not be noticed: name a file to keep it in by --state",
+            );
+        }
         return Ok(State::new());
     };
     let shown = path.display();
-    let (state, found) = State::load(path).map_err(|error| cant_keep(path, &error))?;
+    let (state, found) = match State::load(path, !settings.dry_run) {
+        Ok(loaded) => loaded,
+        Err(error) if settings.dry_run => {
+            voice.note(&format!("{shown}: can't be read: {error}; starts clean"));
+            return Ok(State::new());
+        }
+        Err(error) => return Err(cant_keep(path, &error)),
+    };
     match found {
         Found::Histories(services) => {
             voice.note(&format!(
@@ -219,10 +260,15 @@ fn load(settings: &Settings, voice: &mut Voice) -> Result<State, Failure> {
             ));
         }
         Found::Nothing => voice.note(&format!("{shown}: not there yet; starts clean")),
-        Found::Broken(why, aside) => voice.note(&format!(
-            "{shown}: is no state of this scaler ({why}); moved to {}; starts clean",
-            aside.display()
-        )),
+        Found::Broken(why, aside) => {
+            let left = match aside {
+                Some(aside) => format!("moved to {}", aside.display()),
+                None => "left as it is by a dry run".to_owned(),
+            };
+            voice.note(&format!(
+                "{shown}: is no state of this scaler ({why}); {left}; starts clean"
+            ));
+        }
     }
     if !settings.dry_run {
         state.save(path).map_err(|error| cant_keep(path, &error))?;
@@ -240,16 +286,21 @@ fn cant_keep(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
+/// If there is something new.
 fn save<A: Actuator + 'static>(scaler: &mut Scaler<A>) {
+    if !std::mem::take(&mut scaler.is_changed) {
+        return;
+    }
     let path = match &scaler.settings.state {
         Some(path) if !scaler.settings.dry_run => path.clone(),
         _ => return,
     };
-    match scaler.state().save(&path) {
+    match scaler.kept().save(&path) {
         Ok(()) => scaler.voice.over("state", "the state is kept again"),
         Err(error) => {
             let text = format!("{}: the state can't be kept: {error}", path.display());
             scaler.voice.note_once("state", &text);
+            scaler.failed(Failure::new(Failure::CANT_CREATE, text));
         }
     }
 }

@@ -1,34 +1,35 @@
 //! [`Scaler`]: takes readings and events, and does what is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::decide::{History, Observation, Verdict, decide};
-use crate::engine::{Actuator, Container, EngineError, Event, Happening, Usage};
+use crate::engine::{Actuator, Container, EngineError, Event, LeftOut, Usage};
+use crate::failure::Failure;
 use crate::profile::{Policy, Profile};
+use crate::scale::changes::Planned;
 use crate::scale::clock::Clock;
 use crate::scale::figures::Figures;
-use crate::scale::gather::Seen;
+use crate::scale::gather::{Reading, Seen};
 use crate::scale::scrape::Scraper;
 use crate::scale::settings::Settings;
-use crate::scale::state::{Change, State};
+use crate::scale::state::{Change, Kept, State};
 use crate::scale::tracked::{Tracked, update};
 use crate::scale::voice::Voice;
 use crate::size::human;
 
-/// Within this time one kill may be told several times.
-const SAME_KILL: Duration = Duration::from_secs(1);
+/// Of one that is gone for so long, and of which there may be any number, nothing is kept.
+const GONE_S: u64 = 7 * 86_400;
 const ENGINE: &str = "engine";
 
 /// What comes back from what was begun beside the loop.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A reading of everything, and when it began.
-    Gathered(Instant, Result<Vec<Seen>, EngineError>),
+    Gathered(Instant, Result<Reading, EngineError>),
     Happened(Event),
     EventsEnded(EngineError),
     /// A service was asked to clean up, if it can be, and this is used since.
@@ -57,7 +58,20 @@ pub(super) struct Scaler<A> {
     pub(super) clock: Clock,
     pub(super) histories: BTreeMap<String, History>,
     pub(super) changes: BTreeMap<String, Change>,
-    policies: BTreeMap<String, Option<Policy>>,
+    pub(super) policies: BTreeMap<String, Option<Policy>>,
+    /// What a round has decided and is not done yet: between two changes a kill may come.
+    pub(super) planned: VecDeque<Planned>,
+    /// A kill took room after that was planned.
+    pub(super) is_shared_anew: bool,
+    /// Events of those that no list had yet, and when they were told.
+    pub(super) unanswered: Vec<(Instant, Event)>,
+    /// Of what was answered, by the engine's clock.
+    pub(super) last_event_ns: u64,
+    left_out: BTreeSet<String>,
+    /// The state is another than the one that was saved.
+    pub(super) is_changed: bool,
+    /// The worst so far.
+    failure: Option<Failure>,
     /// What the profile's services may have together: its budget, less what others on the host have.
     pub(super) budget_bytes: u64,
     profile_budget_bytes: u64,
@@ -91,6 +105,13 @@ impl<A: Actuator + 'static> Scaler<A> {
             policies: services
                 .map(|service| (service.name.clone(), service.policy.clone()))
                 .collect(),
+            planned: VecDeque::new(),
+            is_shared_anew: false,
+            unanswered: Vec::new(),
+            last_event_ns: state.last_event_ns,
+            left_out: BTreeSet::new(),
+            is_changed: true,
+            failure: None,
             budget_bytes: profile.budget_bytes,
             profile_budget_bytes: profile.budget_bytes,
             is_short: false,
@@ -105,15 +126,43 @@ impl<A: Actuator + 'static> Scaler<A> {
 
     /// Nothing is on its way.
     pub(super) fn is_quiet(&self) -> bool {
-        self.tracked.values().all(|one| one.shrinking.is_none())
+        let rests = |one: &Tracked| one.shrinking.is_none();
+        self.planned.is_empty() && self.tracked.values().all(rests)
     }
 
-    pub(super) fn state(&self) -> State {
-        let mut state = State::new();
-        state.saved_at_s = self.clock.now_s();
-        state.services.clone_from(&self.histories);
-        state.changes.clone_from(&self.changes);
-        state
+    pub(super) fn kept(&self) -> Kept<'_> {
+        let mut kept = Kept::new(&self.histories, &self.changes);
+        kept.saved_at_s = self.clock.now_s();
+        // What waits for an answer is told again to the next run.
+        let waiting = self.unanswered.iter().map(|(_, event)| event.at_ns).min();
+        kept.last_event_ns = waiting.map_or(self.last_event_ns, |at_ns| {
+            self.last_event_ns.min(at_ns.saturating_sub(1))
+        });
+        kept
+    }
+
+    /// For the exit code of a single round: the worst that happened, else that there is an alert.
+    pub(super) fn outcome(&self) -> Result<(), Failure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let alerted = self.tracked.values().filter(|one| one.alert.is_some());
+        let alerted: Vec<_> = alerted.map(|one| one.key.as_str()).collect();
+        if alerted.is_empty() {
+            return Ok(());
+        }
+        let text = format!("more is needed than there may be: {}", alerted.join(", "));
+        Err(Failure::new(Failure::FOUND, text))
+    }
+
+    pub(super) fn failed(&mut self, failure: Failure) {
+        if self
+            .failure
+            .as_ref()
+            .is_none_or(|worst| failure.code > worst.code)
+        {
+            self.failure = Some(failure);
+        }
     }
 
     pub(super) fn engine_is_away(&mut self, error: &EngineError) {
@@ -123,10 +172,14 @@ impl<A: Actuator + 'static> Scaler<A> {
     }
 
     /// A reading of everything, and when it began.
-    pub(super) async fn round(&mut self, began: Instant, seen: Vec<Seen>) {
+    pub(super) async fn round(&mut self, began: Instant, reading: Reading) {
         self.voice.over(ENGINE, "the engine is back");
+        let Reading { seen, left_out } = reading;
         (self.is_short, self.has_shrunk) = (false, false);
-        self.know(began, &seen);
+        self.is_changed = true;
+        self.know(began, &seen, &left_out);
+        self.say_left_out(left_out);
+        self.answer_the_late(began).await;
         let mut verdicts = Vec::new();
         for one in seen {
             let Seen {
@@ -150,6 +203,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                 Some(Err(error)) => {
                     let text = format!("{}: its usage is unknown: {error}", container.id);
                     self.voice.note_once(&about, &text);
+                    self.failed(error.into());
                     continue;
                 }
             };
@@ -166,13 +220,35 @@ impl<A: Actuator + 'static> Scaler<A> {
             all.engine_is_up = true;
             all.budget_bytes = self.budget_bytes;
         }
-        self.carry_out(verdicts).await;
+        let shared = self.shared(verdicts);
+        self.planned = shared.into();
+        self.is_shared_anew = false;
+    }
+
+    fn say_left_out(&mut self, left_out: Vec<LeftOut>) {
+        let before = std::mem::take(&mut self.left_out);
+        for LeftOut { id, why } in left_out {
+            let text = format!("{id}: left out, for too little is known of it: {why}");
+            self.voice.note_once(&format!("left-out {id}"), &text);
+            self.failed(Failure::new(Failure::REFUSED, text));
+            self.left_out.insert(id);
+        }
+        for id in before.difference(&self.left_out) {
+            let text = format!("{id}: is not left out any more");
+            self.voice.over(&format!("left-out {id}"), &text);
+        }
     }
 
     /// Who runs, who else is on the host, and what is left for ours.
-    fn know(&mut self, began: Instant, seen: &[Seen]) {
+    fn know(&mut self, began: Instant, seen: &[Seen], left_out: &[LeftOut]) {
         let containers: Vec<_> = seen.iter().map(|one| one.container.clone()).collect();
-        update(&mut self.tracked, &containers, &self.policies, began);
+        update(
+            &mut self.tracked,
+            &containers,
+            left_out,
+            &self.policies,
+            began,
+        );
         let others = containers
             .iter()
             .filter(|container| !self.policies.contains_key(&container.service));
@@ -186,13 +262,40 @@ impl<A: Actuator + 'static> Scaler<A> {
                 human(others_bytes),
                 human(self.budget_bytes)
             );
-            self.voice
-                .note_once(&format!("others {others_bytes}"), &text);
+            // How much it is changes with each of them; the metrics have that.
+            self.voice.note_once("others", &text);
+        } else {
+            self.voice.over(
+                "others",
+                "no other container on the host has a limit any more",
+            );
         }
         // What does not run uses nothing.
-        let running: Vec<&str> = self.tracked.values().map(|one| one.key.as_str()).collect();
-        for (service, of) in &mut self.figures.all().services {
-            if !running.contains(&service.as_str()) {
+        let running: BTreeSet<&str> = self.tracked.values().map(|one| one.key.as_str()).collect();
+        let (tracked, policies) = (&self.tracked, &self.policies);
+        let listed: BTreeSet<&str> = left_out.iter().map(|one| one.id.as_str()).collect();
+        self.voice.forget(|name| {
+            running.contains(name) || tracked.contains_key(name) || listed.contains(name)
+        });
+        // Of replicas, and of what was in an earlier profile, there may be ever more.
+        let now_s = self.clock.now_s();
+        self.histories.retain(|key, history| {
+            let is_gone = |at_s: u64| now_s.saturating_sub(at_s) > GONE_S;
+            running.contains(key.as_str())
+                || policies.contains_key(key)
+                || !history.seen_at_s().is_none_or(is_gone)
+        });
+        let histories = &self.histories;
+        let is_known = |key: &String| {
+            running.contains(key.as_str())
+                || policies.contains_key(key)
+                || histories.contains_key(key)
+        };
+        self.changes.retain(|key, _| is_known(key));
+        let services = &mut self.figures.all().services;
+        services.retain(|key, _| is_known(key));
+        for (service, of) in services {
+            if !running.contains(service.as_str()) {
                 of.limit_bytes = None;
                 of.used_bytes = None;
                 of.floor_bytes = None;
@@ -236,9 +339,12 @@ impl<A: Actuator + 'static> Scaler<A> {
                 human(claimed),
                 human(usage.used_bytes)
             );
-            self.voice.note_once(&about, &text);
+            self.voice.note_once(&format!("claim {key}"), &text);
             self.figures.of(&key, |of| of.scrape_failures_total += 1);
             told = None;
+        } else if told.is_some() {
+            let text = format!("{key}: what it says that it could free is believed again");
+            self.voice.over(&format!("claim {key}"), &text);
         }
         let limit_bytes = usage.limit_bytes.or(container.limit_bytes);
         one.limit_bytes = limit_bytes;
@@ -257,6 +363,8 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.voice.note_once(&format!("limit {key}"), &text);
             return None;
         };
+        let text = format!("{key}: has a limit now");
+        self.voice.over(&format!("limit {key}"), &text);
         let now_s = self.clock.now_s();
         let history = self.histories.entry(key).or_default();
         let seen = Observation {
@@ -273,57 +381,5 @@ impl<A: Actuator + 'static> Scaler<A> {
         one.shrinking
             .is_none()
             .then(|| decide(history, policy, now_s))
-    }
-
-    pub(super) async fn happened(&mut self, event: Event) {
-        let id = event.id;
-        if event.what != Happening::OomKill {
-            // The next round sees what runs; what ended may start again.
-            return;
-        }
-        let now = Instant::now();
-        if !self.tracked.contains_key(&id)
-            && let Ok(containers) = self.engine.containers().await
-        {
-            // It came since the last round.
-            update(&mut self.tracked, &containers, &self.policies, now);
-        }
-        let Some(one) = self.tracked.get_mut(&id) else {
-            return;
-        };
-        let is_same = one
-            .killed
-            .is_some_and(|before| now.duration_since(before) < SAME_KILL);
-        if is_same {
-            return;
-        }
-        one.killed = Some(now);
-        // Whatever was planned, it needs more.
-        one.shrinking = None;
-        let key = one.key.clone();
-        self.figures.of(&key, |of| of.oom_kills_total += 1);
-        let (policy, limit_bytes) = (one.policy.clone(), one.limit_bytes);
-        let at = limit_bytes.map_or_else(|| "no limit".to_owned(), human);
-        self.voice
-            .note(&format!("{key}: the kernel killed it for memory at {at}"));
-        let (Some(policy), Some(limit_bytes)) = (policy, limit_bytes) else {
-            return;
-        };
-        let now_s = self.clock.now_s();
-        let is_new = !self.histories.contains_key(&key);
-        let history = self.histories.entry(key).or_default();
-        if is_new {
-            // No round has seen it yet; this much is certain.
-            let full = Observation {
-                at_s: now_s,
-                used_bytes: limit_bytes,
-                reclaimable_bytes: None,
-                limit_bytes,
-            };
-            history.observe(&full, &policy);
-        }
-        history.killed(now_s, limit_bytes);
-        let verdict = decide(history, &policy, now_s);
-        self.carry_out(vec![(id, verdict)]).await;
     }
 }

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::engine::{Actuator, EngineError, Usage, least_limit_bytes};
@@ -139,9 +140,17 @@ impl<A: Actuator + 'static> Scaler<A> {
         let Some(shrinking) = one.shrinking.clone().filter(|shrinking| shrinking.is_set) else {
             return;
         };
-        let wrong = usage
-            .ok()
-            .and_then(|usage| wrong(&usage, shrinking.to_bytes));
+        let wrong = match usage {
+            Ok(usage) => wrong(&usage, shrinking.to_bytes),
+            // Nothing is left to take it back from.
+            Err(EngineError::Gone(_)) => None,
+            Err(error) => {
+                let (key, to) = (&one.key, human(shrinking.to_bytes));
+                let text = format!("{key}: stays at {to}, and what it uses is unknown: {error}");
+                self.voice.note(&text);
+                None
+            }
+        };
         let Some(wrong) = wrong else {
             one.shrinking = None;
             self.has_shrunk = true;
@@ -153,6 +162,29 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }
         self.give_up(id, "");
+    }
+
+    /// Nobody comes to look any more: what was set a moment ago is looked at now.
+    pub(super) async fn settle_all(&mut self) {
+        let mut readings = JoinSet::new();
+        for (id, one) in &self.tracked {
+            if one
+                .shrinking
+                .as_ref()
+                .is_some_and(|shrinking| shrinking.is_set)
+            {
+                let (engine, id) = (Arc::clone(&self.engine), id.clone());
+                readings.spawn(async move {
+                    let usage = engine.usage(&id).await;
+                    (id, usage)
+                });
+            }
+        }
+        while let Some(read) = readings.join_next().await {
+            if let Ok((id, usage)) = read {
+                self.settled(&id, usage).await;
+            }
+        }
     }
 
     /// For as long as after a change.

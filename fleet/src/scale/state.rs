@@ -20,10 +20,23 @@ pub(super) struct State {
     version: u32,
     /// Seconds since the epoch; the next run's clock does not begin before.
     pub(super) saved_at_s: u64,
+    /// By the engine's clock; what happened later was not told yet. 0: nobody listened.
+    #[serde(default)]
+    pub(super) last_event_ns: u64,
     pub(super) services: BTreeMap<String, History>,
     /// For people: nothing is decided by it.
     #[serde(default)]
     pub(super) changes: BTreeMap<String, Change>,
+}
+
+/// As [`State`], of what the scaler has: thousands of histories are not copied to be written.
+#[derive(Debug, Serialize)]
+pub(super) struct Kept<'a> {
+    version: u32,
+    pub(super) saved_at_s: u64,
+    pub(super) last_event_ns: u64,
+    pub(super) services: &'a BTreeMap<String, History>,
+    pub(super) changes: &'a BTreeMap<String, Change>,
 }
 
 /// The last change of a service's limit.
@@ -41,8 +54,8 @@ pub(super) enum Found {
     Nothing,
     /// Of so many services.
     Histories(usize),
-    /// Why it can't be used; it was moved to that name.
-    Broken(String, PathBuf),
+    /// Why it can't be used; it was moved to that name, if it may be.
+    Broken(String, Option<PathBuf>),
 }
 
 /// Held as long as the scaler runs: two of them would undo each other's work.
@@ -74,7 +87,7 @@ impl State {
     /// # Errors
     ///
     /// There is a file, and it can't be read or moved.
-    pub(super) fn load(path: &Path) -> io::Result<(State, Found)> {
+    pub(super) fn load(path: &Path, may_move: bool) -> io::Result<(State, Found)> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -90,9 +103,32 @@ impl State {
             Ok(other) => format!("it is of version {}, not {VERSION}", other.version),
             Err(error) => error.to_string(),
         };
-        let aside = beside(path, ".broken");
-        fs::rename(path, &aside)?;
+        let aside = may_move.then(|| unused(path));
+        if let Some(aside) = &aside {
+            fs::rename(path, aside)?;
+        }
         Ok((State::new(), Found::Broken(why, aside)))
+    }
+
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let mut kept = Kept::new(&self.services, &self.changes);
+        (kept.saved_at_s, kept.last_event_ns) = (self.saved_at_s, self.last_event_ns);
+        kept.save(path)
+    }
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(
+        services: &'a BTreeMap<String, History>,
+        changes: &'a BTreeMap<String, Change>,
+    ) -> Kept<'a> {
+        Kept {
+            version: VERSION,
+            saved_at_s: 0,
+            last_event_ns: 0,
+            services,
+            changes,
+        }
     }
 
     /// All or nothing, also when the power fails.
@@ -115,6 +151,18 @@ pub(crate) fn last_changes(path: &Path) -> BTreeMap<String, Change> {
     let state = serde_json::from_slice::<State>(&bytes).ok();
     let state = state.filter(|state| state.version == VERSION);
     state.map(|state| state.changes).unwrap_or_default()
+}
+
+/// The first name that nobody has: what was moved aside earlier stays. No other scaler chooses at the same time.
+fn unused(path: &Path) -> PathBuf {
+    let mut name = beside(path, ".broken");
+    for number in 2_u64.. {
+        if !name.exists() {
+            break;
+        }
+        name = beside(path, &format!(".broken.{number}"));
+    }
+    name
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -142,7 +190,7 @@ mod tests {
     fn what_is_saved_comes_back() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state.json");
-        assert_eq!(State::load(&path).unwrap().1, Found::Nothing);
+        assert_eq!(State::load(&path, true).unwrap().1, Found::Nothing);
         let mut state = State::new();
         state.saved_at_s = 77;
         let mut history = History::default();
@@ -162,7 +210,7 @@ mod tests {
             last_changes(&path),
             BTreeMap::from([("fusion".to_owned(), change)])
         );
-        let (loaded, found) = State::load(&path).unwrap();
+        let (loaded, found) = State::load(&path, true).unwrap();
         assert_eq!((loaded.saved_at_s, found), (77, Found::Histories(1)));
         let json = |history: &History| serde_json::to_string(history).unwrap();
         assert_eq!(json(&loaded.services["fusion"]), json(&history));
@@ -189,16 +237,22 @@ mod tests {
         for text in ["", "{", "[]", "a diary", future] {
             fs::write(&path, text).unwrap();
             assert_eq!(last_changes(&path), BTreeMap::new());
-            let (state, found) = State::load(&path).unwrap();
+            let (state, found) = State::load(&path, false).unwrap();
             assert!(state.services.is_empty());
-            let Found::Broken(_, aside) = found else {
+            assert!(matches!(found, Found::Broken(_, None)), "{found:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            let (state, found) = State::load(&path, true).unwrap();
+            assert!(state.services.is_empty());
+            let Found::Broken(_, Some(aside)) = found else {
                 panic!("{text}: {found:?}");
             };
             assert_eq!(fs::read_to_string(aside).unwrap(), text);
             assert!(!path.exists());
         }
+        // Each of them is still there.
+        assert_eq!(names(&folder).len(), 5);
         fs::create_dir(&path).unwrap();
-        State::load(&path).unwrap_err();
+        State::load(&path, true).unwrap_err();
         State::new()
             .save(&folder.path().join("no/such/folder"))
             .unwrap_err();

@@ -1,11 +1,11 @@
 //! [`Tracked`]: what the scaler keeps of one container while it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
 use crate::decide::Alert;
-use crate::engine::Container;
+use crate::engine::{Container, LeftOut};
 use crate::profile::Policy;
 
 /// One container of a service that the profile knows.
@@ -19,12 +19,24 @@ pub(super) struct Tracked {
     pub(super) limit_bytes: Option<u64>,
     /// When the scaler changed it last: a reading that began before knows nothing of that.
     pub(super) changed: Option<Instant>,
-    /// Engines tell of one kill several times.
-    pub(super) killed: Option<Instant>,
+    /// What it had before the last change.
+    pub(super) before: Option<Before>,
+    /// By the engine's clock: engines tell of one kill several times.
+    pub(super) killed_at_ns: Option<u64>,
     pub(super) shrinking: Option<Shrinking>,
     /// A cleanup is not asked for again and again in vain.
     pub(super) no_shrink_before: Option<Instant>,
     pub(super) alert: Option<Alert>,
+}
+
+/// The limit that was in force until the last change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    /// By the engine's clock.
+    pub(super) until_ns: u64,
+    /// The same by the scaler's.
+    pub(super) until_s: u64,
+    pub(super) limit_bytes: u64,
 }
 
 /// A limit on its way down.
@@ -44,7 +56,8 @@ impl Tracked {
             policy: None,
             limit_bytes: None,
             changed: None,
-            killed: None,
+            before: None,
+            killed_at_ns: None,
             shrinking: None,
             no_shrink_before: None,
             alert: None,
@@ -65,14 +78,20 @@ impl Tracked {
     }
 }
 
-/// Takes a new list, asked for at `began`: who is gone is forgotten, who is new is known from now on. Limits are as the list says.
+/// Takes a new list, asked for at `began`: who is gone is forgotten, who is new is known from now on. Limits are as the list says. Who
+/// was left out still runs, and holds what it held.
 pub(super) fn update(
     tracked: &mut BTreeMap<String, Tracked>,
     containers: &[Container],
+    left_out: &[LeftOut],
     policies: &BTreeMap<String, Option<Policy>>,
     began: Instant,
 ) {
-    tracked.retain(|id, _| containers.iter().any(|container| container.id == *id));
+    let listed = containers.iter().map(|container| container.id.as_str());
+    let run: BTreeSet<&str> = listed
+        .chain(left_out.iter().map(|one| one.id.as_str()))
+        .collect();
+    tracked.retain(|id, _| run.contains(id.as_str()));
     let mut replicas = BTreeMap::new();
     for container in containers {
         *replicas.entry(container.service.as_str()).or_insert(0) += 1;
@@ -125,13 +144,14 @@ mod tests {
             container("b-2", "b", 7),
             container("c-1", "c", 8),
         ];
-        update(&mut tracked, &all, &policies, began);
+        update(&mut tracked, &all, &[], &policies, began);
         let keys: Vec<_> = tracked.values().map(|one| one.key.as_str()).collect();
         assert_eq!(keys, ["a", "b/b-1", "b/b-2"]);
         tracked.get_mut("a-1").unwrap().alert = Some(Alert::HostFull);
         update(
             &mut tracked,
             &[container("a-1", "a", 9), container("b-2", "b", 7)],
+            &[],
             &policies,
             began,
         );
@@ -142,19 +162,45 @@ mod tests {
             (kept.limit_bytes, kept.alert),
             (Some(9), Some(Alert::HostFull))
         );
+        // It runs, and still holds what it had.
+        let left_out = [LeftOut {
+            id: "a-1".to_owned(),
+            why: "no answer".to_owned(),
+        }];
+        update(&mut tracked, &[], &left_out, &policies, began);
+        let kept: Vec<_> = tracked.values().map(|one| one.held_bytes()).collect();
+        assert_eq!(kept, [9]);
     }
 
     #[test]
     fn a_reading_from_before_a_change_knows_nothing_of_it() {
         let policies = BTreeMap::from([("a".to_owned(), None)]);
         let (mut tracked, began) = (BTreeMap::new(), Instant::now());
-        update(&mut tracked, &[container("a-1", "a", 5)], &policies, began);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            began,
+        );
         let one = tracked.get_mut("a-1").unwrap();
         (one.limit_bytes, one.changed) = (Some(9), Some(began));
-        update(&mut tracked, &[container("a-1", "a", 5)], &policies, began);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            began,
+        );
         assert_eq!(tracked["a-1"].limit_bytes, Some(9));
         let later = began + std::time::Duration::from_millis(1);
-        update(&mut tracked, &[container("a-1", "a", 5)], &policies, later);
+        update(
+            &mut tracked,
+            &[container("a-1", "a", 5)],
+            &[],
+            &policies,
+            later,
+        );
         assert_eq!(tracked["a-1"].limit_bytes, Some(5));
     }
 

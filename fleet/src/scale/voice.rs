@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 
+use crate::scale::output::Output;
 use crate::size::human;
 
 /// Decisions, a line each, and notes about everything else.
 pub struct Voice {
-    decisions: Box<dyn Write + Send>,
-    notes: Box<dyn Write + Send>,
-    /// What was said and is not over.
+    decisions: Output,
+    notes: Output,
+    /// What was said and is not over: a word, and for most a name after it.
     said: BTreeSet<String>,
-    is_heard: bool,
 }
 
 impl fmt::Debug for Voice {
@@ -44,16 +44,15 @@ impl Voice {
         notes: impl Write + Send + 'static,
     ) -> Voice {
         Voice {
-            decisions: Box::new(decisions),
-            notes: Box::new(notes),
+            decisions: Output::new(decisions),
+            notes: Output::new(notes),
             said: BTreeSet::new(),
-            is_heard: true,
         }
     }
 
     /// Not when the reader of the decisions is gone.
     pub(super) fn is_heard(&self) -> bool {
-        self.is_heard
+        self.decisions.is_open()
     }
 
     pub(super) fn decision(&mut self, decision: &Decision<'_>) {
@@ -75,15 +74,12 @@ impl Voice {
             remark => format!(" ({remark})"),
         };
         let line = format!("{} {service} {change}{remark}: {reason}\n", now());
-        let written = self.decisions.write_all(line.as_bytes());
-        if written.and_then(|()| self.decisions.flush()).is_err() {
-            self.is_heard = false;
-        }
+        self.decisions.write(line);
     }
 
     /// Nobody has to read it.
     pub(super) fn note(&mut self, text: &str) {
-        let _ = writeln!(self.notes, "{} {text}", now());
+        self.notes.write(format!("{} {text}\n", now()));
     }
 
     /// Not again until it is over, even if more is known of it.
@@ -98,6 +94,15 @@ impl Voice {
         if self.said.remove(about) {
             self.note(text);
         }
+    }
+}
+
+impl Voice {
+    /// Forgets what was said of those that are not there any more.
+    pub(super) fn forget(&mut self, is_there: impl Fn(&str) -> bool) {
+        let of = |about: &str| about.split_once(' ').map(|(_, name)| name.to_owned());
+        self.said
+            .retain(|about| of(about).is_none_or(|name| is_there(&name)));
     }
 }
 
@@ -164,6 +169,8 @@ pub(super) mod tests {
         voice.decision(&decision);
         decision.to_bytes = decision.from_bytes;
         voice.decision(&decision);
+        assert!(voice.is_heard());
+        drop(voice);
         assert_eq!(
             heard.lines(),
             [
@@ -174,12 +181,13 @@ pub(super) mod tests {
         );
         let time = now();
         assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
-        assert!(voice.is_heard());
         let mut unheard = Voice::new(Closed, Closed);
         unheard.note("nobody reads this");
         assert!(unheard.is_heard());
         unheard.decision(&decision);
-        assert!(!unheard.is_heard());
+        while unheard.is_heard() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -194,6 +202,17 @@ pub(super) mod tests {
         for _ in 0..2 {
             voice.over("engine", "back");
         }
-        assert_eq!(heard.lines(), ["away", "back"]);
+        // Of one that is not there any more nothing is kept.
+        voice.note_once("usage a/b", "unknown");
+        voice.note_once("usage c", "unknown");
+        voice.note_once("state", "lost");
+        voice.forget(|name| name == "c");
+        assert_eq!(voice.said.iter().collect::<Vec<_>>(), ["state", "usage c"]);
+        drop(voice);
+        let unknown = ["unknown"; 2];
+        assert_eq!(
+            heard.lines(),
+            [&["away", "back"][..], &unknown, &["lost"]].concat()
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! [`Directory`]: the files of one cgroup.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -87,20 +88,37 @@ impl Directory {
 
     fn own_and_below(&self, depth: u32) -> Result<u64, EngineError> {
         let mut kills = self.counted("memory.oom_control")?;
-        let Ok(entries) = fs::read_dir(&self.path) else {
-            return Ok(kills);
-        };
-        let children = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        for child in children.filter(|_| depth < DEPTH) {
-            let child = Directory {
-                path: child.path(),
-                version: self.version,
-            };
+        for child in self.children().filter(|_| depth < DEPTH) {
             kills += child.own_and_below(depth + 1).unwrap_or(0);
         }
         Ok(kills)
+    }
+
+    /// Here and below: a manager of processes may put them into a group of their own.
+    pub(super) fn processes(&self) -> Result<BTreeSet<u32>, EngineError> {
+        let mut all = BTreeSet::new();
+        self.add_processes(&mut all, 0)?;
+        Ok(all)
+    }
+
+    fn add_processes(&self, all: &mut BTreeSet<u32>, depth: u32) -> Result<(), EngineError> {
+        let text = self.read("cgroup.procs")?;
+        all.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+        for child in self.children().filter(|_| depth < DEPTH) {
+            let _ = child.add_processes(all, depth + 1);
+        }
+        Ok(())
+    }
+
+    fn children(&self) -> impl Iterator<Item = Directory> + use<> {
+        let version = self.version;
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(move |entry| Directory {
+                path: entry.path(),
+                version,
+            })
     }
 
     fn counted(&self, file: &str) -> Result<u64, EngineError> {

@@ -9,6 +9,7 @@ const SERVICE_LABEL: &str = "plimsoll.service";
 const METRICS_PORT_LABEL: &str = "plimsoll.metrics.port";
 /// What every compose writes.
 const COMPOSE_LABEL: &str = "com.docker.compose.service";
+const PROJECT_LABEL: &str = "com.docker.compose.project";
 /// Before the names of the guide's containers.
 const PREFIX: &str = "crypto-";
 
@@ -18,13 +19,19 @@ pub(super) fn container(summary: &ContainerSummary) -> Option<Container> {
     let names = summary.names.as_deref().unwrap_or_default();
     let name = names.first().map(|name| name.trim_start_matches('/'));
     let id = name.or(summary.id.as_deref())?;
-    let service = label(SERVICE_LABEL)
-        .or_else(|| label(COMPOSE_LABEL))
-        .unwrap_or_else(|| id.strip_prefix(PREFIX).unwrap_or(id));
+    let service = match (label(SERVICE_LABEL), id.strip_prefix(PREFIX)) {
+        (Some(service), _) => service.to_owned(),
+        (None, Some(rest)) => label(COMPOSE_LABEL).unwrap_or(rest).to_owned(),
+        // Other projects have a dashboard too: no service of a profile has a name with a slash.
+        (None, None) => {
+            let project = label(PROJECT_LABEL).unwrap_or("other");
+            format!("{project}/{}", label(COMPOSE_LABEL).unwrap_or(id))
+        }
+    };
     let port = label(METRICS_PORT_LABEL).and_then(|port| port.parse().ok());
     Some(Container {
         id: id.to_owned(),
-        service: service.to_owned(),
+        service,
         metrics_url: port.and_then(|port| metrics_url(summary, port)),
         limit_bytes: None,
         swap_limit_bytes: None,
@@ -89,8 +96,31 @@ mod tests {
         let nameless = listed(serde_json::json!({"Id": "0af1"}));
         assert_eq!(
             (nameless.id.as_str(), nameless.service.as_str()),
-            ("0af1", "0af1")
+            ("0af1", "other/0af1")
         );
+    }
+
+    #[test]
+    fn a_service_of_another_project_is_not_ours() {
+        let compose = "com.docker.compose.service";
+        let table = [
+            (serde_json::json!({}), "other/dashboard"),
+            (serde_json::json!({compose: "dashboard"}), "other/dashboard"),
+            (
+                serde_json::json!({compose: "dashboard", "com.docker.compose.project": "shop"}),
+                "shop/dashboard",
+            ),
+            (
+                serde_json::json!({compose: "dashboard", "plimsoll.service": "dashboard"}),
+                "dashboard",
+            ),
+        ];
+        for (labels, service) in table {
+            let container = listed(
+                serde_json::json!({"Id": "0af1", "Names": ["/dashboard"], "Labels": labels}),
+            );
+            assert_eq!(container.service, service);
+        }
     }
 
     #[test]

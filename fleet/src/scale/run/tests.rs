@@ -1,5 +1,7 @@
 //! The loop with an engine that does as it is told, and a clock that a test moves.
 
+mod ends;
+mod events;
 mod fake;
 mod shrinking;
 

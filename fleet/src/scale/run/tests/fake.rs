@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as Turn, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, Container, EngineError, Event, Happening, Usage};
+use crate::engine::{Actuator, Container, EngineError, Event, Happening, LeftOut, Usage, now_ns};
 use crate::failure::Failure;
 use crate::profile::{Profile, Source, read};
 use crate::scale::run::tests::INTERVAL;
@@ -37,6 +37,11 @@ pub struct Facts {
     pub lists: usize,
     pub begun: usize,
     pub refuses: bool,
+    /// Services that the list leaves out.
+    pub sick: Vec<String>,
+    pub usage_fails: bool,
+    pub list_fails: bool,
+    pub listened_from_ns: u64,
     pub gone_on_resize: Vec<String>,
     pub resize_takes: Duration,
     /// All limits together, at their highest.
@@ -95,9 +100,14 @@ impl World {
     }
 
     pub async fn kill(&self, service: &str) {
+        self.tell(service, Happening::OomKill, now_ns()).await;
+    }
+
+    pub async fn tell(&self, service: &str, what: Happening, at_ns: u64) {
         let event = Event {
             id: format!("crypto-{service}"),
-            what: Happening::OomKill,
+            at_ns,
+            what,
         };
         self.ring.send(event).await.unwrap();
     }
@@ -123,9 +133,13 @@ impl Actuator for World {
         self.lock().lists += 1;
         self.answers()?;
         let facts = self.lock();
+        if facts.list_fails {
+            return Err(EngineError::Away("no list".to_owned()));
+        }
         let each = facts
             .services
             .iter()
+            .filter(|(service, _)| !facts.sick.contains(service))
             .map(|(service, (_, limit))| Container {
                 id: format!("crypto-{service}"),
                 service: service.clone(),
@@ -136,9 +150,25 @@ impl Actuator for World {
         Ok(each.collect())
     }
 
+    fn left_out(&self) -> Vec<LeftOut> {
+        let facts = self.lock();
+        let each = facts.sick.iter().map(|service| LeftOut {
+            id: format!("crypto-{service}"),
+            why: "no pulse".to_owned(),
+        });
+        each.collect()
+    }
+
+    fn listen_from(&self, at_ns: u64) {
+        self.lock().listened_from_ns = at_ns;
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         self.answers()?;
         let facts = self.lock();
+        if facts.usage_fails {
+            return Err(EngineError::Refused("no figures".to_owned()));
+        }
         let (used, limit) = facts.services[id.strip_prefix("crypto-").unwrap()];
         Ok(Usage {
             used_bytes: used,

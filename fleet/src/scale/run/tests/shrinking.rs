@@ -57,6 +57,20 @@ async fn a_kill_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn told_to_stop_it_looks_at_what_it_set_a_moment_ago() {
+    for (used_mib, left_mib) in [(67, 100), (20, 67)] {
+        let world = World::new(&[("a", 20, 100)]);
+        let stage = Stage::new(&world, 1000);
+        pass(1).await;
+        assert_eq!(world.resizes(), [("crypto-a", 67)]);
+        world.uses("a", used_mib);
+        let ended = stage.stop().await;
+        ended.result.unwrap();
+        assert_eq!(world.limit("a") / MIB, left_mib);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_for_room_gets_it_when_there_is_some() {
     let world = World::new(&[("a", 90, 100), ("b", 10, 100)]);
     let stage = Stage::new(&world, 200);
@@ -177,6 +191,22 @@ async fn a_claim_above_what_is_used_is_not_believed() {
         "{:?}",
         ended.notes
     );
+}
+
+#[tokio::test]
+async fn a_service_that_lies_is_told_of_once() {
+    let world = World::new(&[("a", 45, 100)]);
+    let asked = service(&world, 80, 45, 45).await;
+    let stage = Stage::with(&world, 1000, |settings| {
+        settings.interval = Duration::from_millis(50);
+    });
+    while asked.lock().unwrap().len() < 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let ended = stage.stop().await;
+    ended.result.unwrap();
+    let about = ended.notes.iter().filter(|note| note.starts_with("a: "));
+    assert_eq!(about.count(), 1, "{:?}", ended.notes);
 }
 
 #[tokio::test]

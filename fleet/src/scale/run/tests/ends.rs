@@ -1,0 +1,75 @@
+//! How a run ends, and what it leaves.
+
+use crate::failure::Failure;
+use crate::scale::run::tests::fake::{Stage, World};
+use crate::scale::run::tests::pass;
+
+#[tokio::test(start_paused = true)]
+async fn one_round_ends_with_the_worst_of_it() {
+    type Set = fn(&World);
+    let table: [(u64, u64, Set, Option<u8>); 5] = [
+        (90, 1000, |_| {}, None),
+        (
+            90,
+            1000,
+            |world| world.lock().refuses = true,
+            Some(Failure::REFUSED),
+        ),
+        (
+            50,
+            1000,
+            |world| world.lock().usage_fails = true,
+            Some(Failure::REFUSED),
+        ),
+        (
+            50,
+            1000,
+            |world| world.lock().sick.push("a".to_owned()),
+            Some(Failure::REFUSED),
+        ),
+        // No room on the host.
+        (90, 100, |_| {}, Some(Failure::FOUND)),
+    ];
+    for (used_mib, budget_mib, set, code) in table {
+        let world = World::new(&[("a", used_mib, 100)]);
+        set(&world);
+        let stage = Stage::with(&world, budget_mib, |settings| settings.once = true);
+        let ended = stage.end().await;
+        assert_eq!(ended.result.err().map(|failure| failure.code), code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_leaves_a_broken_state_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    std::fs::write(&state, "}").unwrap();
+    let world = World::new(&[("a", 90, 100)]);
+    let stage = Stage::with(&world, 1000, |settings| {
+        settings.dry_run = true;
+        settings.state = Some(state.clone());
+    });
+    pass(40).await;
+    let ended = stage.stop().await;
+    ended.result.unwrap();
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), "}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(
+        ended.notes[0].contains("left as it is"),
+        "{:?}",
+        ended.notes
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_state_that_is_said() {
+    let world = World::new(&[]);
+    for (dry_run, times) in [(false, 1), (true, 0)] {
+        let stage = Stage::with(&world, 1000, |settings| settings.dry_run = dry_run);
+        pass(100).await;
+        let ended = stage.stop().await;
+        ended.result.unwrap();
+        let about = ended.notes.iter().filter(|note| note.contains("--state"));
+        assert_eq!(about.count(), times, "{:?}", ended.notes);
+    }
+}
