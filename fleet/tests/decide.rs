@@ -244,13 +244,8 @@ fn an_absurd_look_teaches_nothing() {
         let mut history = History::default();
         let (limit_bytes, _) = settle(&mut history, &policy, seen(NOW_S, 100, 512), 60);
         let before = history.clone();
-        for used_bytes in [u64::MAX, 12 << 30] {
-            let absurd = Observation {
-                at_s: NOW_S + 1800,
-                used_bytes,
-                reclaimable_bytes: None,
-                limit_bytes,
-            };
+        for used_mib in [u64::MAX >> 20, 12 << 10] {
+            let absurd = seen(NOW_S + 1800, used_mib, limit_bytes / MIB);
             history.observe(&absurd, &policy);
             assert_eq!(history, before, "{strategy:?}");
         }
@@ -264,13 +259,8 @@ fn the_reserve_for_what_never_happened_grows_with_caution_and_fades() {
             caution,
             ..policy(Strategy::Floor)
         };
-        settle(
-            &mut History::default(),
-            &policy,
-            seen(NOW_S, 100, 512),
-            looks,
-        )
-        .0
+        let mut history = History::default();
+        settle(&mut history, &policy, seen(NOW_S, 100, 512), looks).0
     };
     // Six hours at rest, of a maximum of 1 GiB: 4 % of it, and three times as much with eight times the caution.
     let (bold, timid) = (needs_bytes(1.0, 720), needs_bytes(8.0, 720));
