@@ -276,6 +276,38 @@ fn what_was_learned_of_use_is_no_floor() {
 }
 
 #[test]
+fn an_absurd_look_teaches_nothing() {
+    for strategy in STRATEGIES {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        let (limit_bytes, _) = settle(&mut history, &policy, seen(NOW_S, 100, 512), 60);
+        let before = history.clone();
+        for used_mib in [u64::MAX >> 20, 12 << 10] {
+            let absurd = seen(NOW_S + 1800, used_mib, limit_bytes / MIB);
+            history.observe(&absurd, &policy);
+            assert_eq!(history, before, "{strategy:?}");
+        }
+    }
+}
+
+#[test]
+fn the_reserve_for_what_never_happened_grows_with_caution_and_fades() {
+    let needs_bytes = |caution, looks| {
+        let policy = Policy {
+            caution,
+            ..policy(Strategy::Floor)
+        };
+        let mut history = History::default();
+        settle(&mut history, &policy, seen(NOW_S, 100, 512), looks).0
+    };
+    // Six hours at rest, of a maximum of 1 GiB: 4 % of it, and three times as much with eight times the caution.
+    let (bold, timid) = (needs_bytes(1.0, 720), needs_bytes(8.0, 720));
+    assert!((130 * MIB..140 * MIB).contains(&bold), "{bold}");
+    assert!((200 * MIB..212 * MIB).contains(&timid), "{timid}");
+    assert!(needs_bytes(1.0, 2 * 2880) < 106 * MIB);
+}
+
+#[test]
 fn nothing_is_decided_on_a_clock_that_jumped() {
     for strategy in [Strategy::Guide, Strategy::Floor, Strategy::Vpa] {
         let policy = policy(strategy);

@@ -25,6 +25,7 @@ pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
     let margin_for = match need.margin_for {
         MarginFor::Least => "at least",
         MarginFor::Newcomer => "as long as it is little known",
+        MarginFor::Reserve => "for what never happened yet",
         MarginFor::Rise => "for rises as before",
         MarginFor::Proportion => "for it is small and jumps",
     };

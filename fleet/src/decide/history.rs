@@ -11,6 +11,8 @@ use crate::profile::{Policy, Strategy};
 pub const GAP_S: u64 = 600;
 /// So long what the service last said it could free is believed when it is silent.
 const CLAIM_S: u64 = 300;
+/// So many times of what there may be is not used: whoever said so was wrong.
+const ABSURD: u64 = 10;
 /// What was used counts half after an hour.
 const USED_HALF_LIFE_S: f64 = 3600.0;
 /// So long a kill is remembered that could not be answered.
@@ -79,8 +81,12 @@ pub struct Kill {
 }
 
 impl History {
-    /// Takes in what was seen. The clock may have jumped either way since the last time.
+    /// Takes in what was seen, unless it is absurd. The clock may have jumped either way since the last time.
     pub fn observe(&mut self, seen: &Observation, policy: &Policy) {
+        let may_be_bytes = seen.limit_bytes.max(policy.max_bytes);
+        if seen.used_bytes / ABSURD > may_be_bytes {
+            return;
+        }
         let knew = self.claim.is_some();
         let passed_s = self.pass(seen.at_s);
         if let Some(bytes) = seen.reclaimable_bytes {

@@ -13,13 +13,20 @@ const RATIO_HALF_LIFE_S: f64 = 6.0 * 86_400.0;
 const SURPRISE_HALF_LIFE_S: f64 = 2850.0;
 /// Of the peak, whatever it did.
 const LEAST: f64 = 0.008;
-/// Of the maximum, for one that is not known at all.
-const NEWCOMER_PART: f64 = 0.155;
+/// Of the maximum, above the peak, for one that is not known at all.
+const NEWCOMER_PART: f64 = 0.12;
+/// Of the maximum, above what is there now, for what never happened: six quiet hours are no proof that nothing will.
+const RESERVE_PART: f64 = 0.056;
+/// The reserve halves in a working day.
+const RESERVE_HALF_LIFE_S: f64 = 30_000.0;
+/// With caution it grows by a little more than the root: what it guards against is rare.
+const RESERVE_CAUTION: f64 = 0.53;
 /// More of what was the largest rise: the next one may be larger.
 const RISES: f64 = 1.8;
+/// Of the maximum: one step up is no habit, and what rose by so much at once need not do it again from there.
+const RISE_AT_MOST_PART: f64 = 0.03;
 /// Of the peak, times the square of the largest rise in proportion: what is small and jumps by half of itself may well triple.
-const PROPORTION: f64 = 2.66;
-const PROPORTION_AT_MOST: f64 = 1.0;
+const PROPORTION: f64 = 2.0;
 /// Of the maximum: what is large does not double.
 const JUMP_PART: f64 = 0.05;
 /// Below this a rise is not set into proportion: from nearly nothing everything is a large multiple.
@@ -53,6 +60,7 @@ pub enum MarginFor {
     Least,
     Newcomer,
     Rise,
+    Reserve,
     Proportion,
 }
 
@@ -94,23 +102,28 @@ impl Learned {
         };
     }
 
-    /// What the limit should be: the peak, or what is there now and one rise more, and a margin.
+    /// What the limit should be: the peak, or what is there now and one rise or the reserve more, and a margin.
     pub fn need(&self, policy: &Policy) -> Need {
         let caution = policy.caution;
         let peak_bytes = self.peak_bytes;
         let floor_bytes = self.floor_bytes.unwrap_or(peak_bytes);
-        let unwatched = (-(self.watched_s as f64) / SURPRISE_HALF_LIFE_S).exp2();
-        let newcomer_bytes =
-            NEWCOMER_PART * policy.max_bytes as f64 * caution.powf(0.1) * unwatched;
+        let max_bytes = policy.max_bytes as f64;
+        let unwatched = |half_life_s: f64| (-(self.watched_s as f64) / half_life_s).exp2();
+        let newcomer_bytes = NEWCOMER_PART * max_bytes * unwatched(SURPRISE_HALF_LIFE_S);
+        let reserve_bytes = RESERVE_PART
+            * max_bytes
+            * caution.powf(RESERVE_CAUTION)
+            * unwatched(RESERVE_HALF_LIFE_S);
         let squared = PROPORTION * caution * self.rise_ratio * self.rise_ratio;
-        let at_most_bytes =
-            PROPORTION_AT_MOST * peak_bytes.min(JUMP_PART * policy.max_bytes as f64);
-        let proportion_bytes = (peak_bytes * squared).min(at_most_bytes * caution.sqrt());
-        let rise_bytes = floor_bytes + RISES * caution.powf(0.2) * self.rise_bytes - peak_bytes;
+        let at_most_bytes = peak_bytes.min(JUMP_PART * max_bytes) * caution.powf(0.25);
+        let proportion_bytes = (peak_bytes * squared).min(at_most_bytes);
+        let rise_bytes = (RISES * self.rise_bytes).min(RISE_AT_MOST_PART * max_bytes);
+        let above_peak_bytes = |bytes: f64| floor_bytes + bytes - peak_bytes;
         let margins = [
             (LEAST * peak_bytes, MarginFor::Least),
             (newcomer_bytes, MarginFor::Newcomer),
-            (rise_bytes, MarginFor::Rise),
+            (above_peak_bytes(rise_bytes), MarginFor::Rise),
+            (above_peak_bytes(reserve_bytes), MarginFor::Reserve),
             (proportion_bytes, MarginFor::Proportion),
         ];
         let shown = margins

@@ -6,9 +6,9 @@ use crate::simulate::replay::{Score, policy, replay};
 use crate::simulate::{Pod, Trace};
 
 /// The settings of ours that are tried: one number, from bold to timid.
-pub const CAUTIONS: [f64; 18] = [
+pub const CAUTIONS: [f64; 22] = [
     0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.25, 4.0,
-    5.0,
+    5.0, 6.5, 8.0, 10.0, 13.0,
 ];
 
 /// By the pods' order, so that nobody chooses.
