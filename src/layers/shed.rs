@@ -195,5 +195,11 @@ mod tests {
                 .is_exempt("/x")
         );
         assert!(!ShedLayer::from(PressureLevel::High).is_exempt("/x"));
+        // A slash that was left out, and a variable that is not set.
+        let layer = ShedLayer::from(PressureLevel::High)
+            .exempt("health")
+            .exempt("");
+        assert!(layer.is_exempt("/health") && layer.is_exempt("/health/live"));
+        assert!(!layer.is_exempt("/x"));
     }
 }

@@ -4,6 +4,13 @@ use crate::telemetry::metric::Read::{Each, One};
 use crate::telemetry::metric::Unit::{Bytes, Number, Ratio, Seconds};
 use crate::telemetry::metric::{Metric, Value};
 
+/// Who tells that tasks wait for memory, as [`NoticeStats::sources`](crate::NoticeStats::sources) names them.
+const STALL_SOURCES: &[&str] = &[
+    "memory.pressure",
+    "memory.pressure (read)",
+    "MEMORY_PRESSURE_WATCH",
+];
+
 pub(super) static PRESSURE: &[Metric] = &[
     Metric::gauge(
         "plimsoll_pressure_level",
@@ -48,22 +55,18 @@ pub(super) static PRESSURE: &[Metric] = &[
         "What was told earlier than the next look, and by what: the limit was touched, the charge passed its line, tasks waited for memory. Absent where nobody tells.",
         Each(&["source"], |s, visit| {
             let notices = &s.stats.notices;
-            let told = [
-                ("limit", "memory.events", notices.limit_events_total),
+            let told: [(_, &[&str], _); 3] = [
+                ("limit", &["memory.events"], notices.limit_events_total),
                 (
                     "charge_line",
-                    "charge line",
+                    &["charge line"],
                     notices.charge_line_passed_total,
                 ),
-                ("stall", "memory.pressure", notices.stalls_total),
-                ("stall", "memory.pressure (read)", notices.stalls_total),
-                ("stall", "MEMORY_PRESSURE_WATCH", notices.stalls_total),
+                ("stall", STALL_SOURCES, notices.stalls_total),
             ];
-            let mut seen = None;
             for (source, who, total) in told {
-                // What was counted stays, though nobody tells any more. Those of one name come one after the other.
-                let is_told = total > 0 || notices.sources.contains(&who);
-                if is_told && seen.replace(source) != Some(source) {
+                // What was counted stays, though nobody tells any more.
+                if total > 0 || who.iter().any(|who| notices.sources.contains(who)) {
                     visit(&[source], total.into());
                 }
             }

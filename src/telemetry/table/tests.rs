@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::manager::MemoryManager;
-use crate::telemetry::{Kind, Unit};
+use crate::telemetry::{Kind, Snapshot, Unit};
 
 #[test]
 fn names_are_unique_and_say_unit_and_kind() {
@@ -50,6 +50,28 @@ fn refused_requests_are_counted_by_reason_and_unknown_without_layers() {
         &[]
     };
     assert_eq!(reasons, expected);
+}
+
+#[test]
+fn what_nobody_tells_is_absent_and_what_was_counted_stays() {
+    let told = |sources: &[&'static str], stalls_total| {
+        let mut stats = MemoryManager::builder().build().unwrap().stats();
+        stats.notices.sources = sources.to_vec();
+        stats.notices.stalls_total = stalls_total;
+        let metric = metrics()
+            .find(|metric| metric.name() == "plimsoll_notices_total")
+            .unwrap();
+        let mut told = Vec::new();
+        metric.visit(&Snapshot::of(stats, Vec::new()), |labels, _| {
+            told.push(labels.join(","));
+        });
+        told
+    };
+    assert!(told(&[], 0).is_empty());
+    assert_eq!(told(&["charge line"], 0), ["charge_line"]);
+    let all = ["memory.events", "memory.pressure", "MEMORY_PRESSURE_WATCH"];
+    assert_eq!(told(&all, 0), ["limit", "stall"]);
+    assert_eq!(told(&[], 3), ["stall"]);
 }
 
 #[cfg(feature = "serde")]
