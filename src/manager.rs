@@ -30,7 +30,7 @@ use std::time::Duration;
 
 pub use builder::{BuildError, InstallError, MemoryManagerBuilder};
 #[cfg(feature = "tower")]
-pub(crate) use entry::limit_call;
+pub(crate) use entry::limit_begun;
 pub use entry::{WithMemoryLimit, enter, limit_future, limit_result_future, limited, tick};
 pub use environment::{ENVIRONMENT, EnvironmentVariable};
 pub use global::get_memory_manager;

@@ -19,7 +19,7 @@ mod thread;
 pub use exceeded::LimitExceeded;
 pub use future::LimitedFuture;
 #[cfg(feature = "tower")]
-pub(crate) use future::limited_call;
+pub(crate) use future::limited_begun;
 pub(crate) use future::{limit_future, limit_result_future, limited_future};
 pub(crate) use guard::enter;
 pub use guard::{ScopeGuard, ScopeReport, checkpoint};

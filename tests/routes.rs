@@ -391,3 +391,43 @@ fn who_asks_for_the_page_first_makes_the_manager() {
     assert_eq!(feed.event().0, "now");
     assert!(get_memory_manager().stats().usage.used_bytes > 0);
 }
+
+#[test]
+fn readers_that_take_the_head_and_no_more_hold_little() {
+    if !support::alone("readers_that_take_the_head_and_no_more_hold_little", &[]) {
+        return;
+    }
+    const MOST_BYTES_EACH: u64 = 64 << 10;
+    // No hour passes in a test: with such names the greeting is as long as one.
+    let manager = get_memory_manager();
+    let hooks: Vec<_> = (0..10)
+        .map(|n| CleanupFn::new(format!("{n}{}", "x".repeat(30_000)), |_| ()))
+        .map(|hook| manager.register_cleanup(hook))
+        .collect();
+    let address = serve(MemoryRoutes::new());
+    let mut lively = get(address, "/memory/feed");
+    assert_eq!(lively.event().0, "history");
+    assert!(lively.event().1.to_string().len() > 300_000);
+
+    let stall = |readers: usize| -> Vec<Answer> {
+        let answers = (0..readers).map(|_| get(address, "/memory/feed"));
+        answers
+            .inspect(|answer| assert_eq!(answer.status, 200))
+            .collect()
+    };
+    // The most within three frames: each has been asked for more than its socket takes by then.
+    let mut most_held = || {
+        let held = || manager.usage().heap.unwrap().allocated_bytes;
+        (0..3).fold(0, |most, _| {
+            lively.event();
+            held().max(most)
+        })
+    };
+    // What the first ones take is mostly what they share.
+    let first = stall(8);
+    let before = most_held();
+    let rest = stall(SEATS - 1 - first.len());
+    let each = most_held().saturating_sub(before) / rest.len() as u64;
+    assert!((1..MOST_BYTES_EACH).contains(&each), "{each} bytes each");
+    drop(hooks);
+}

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::layers::refusal::{Protocol, Refusal};
-use crate::manager::limit_call;
+use crate::manager::limit_begun;
 use crate::scope::{LimitedFuture, MemoryLimit};
 
 /// Runs every request in a scope of its own; one that passes the limit is dropped at the end of the poll that passed it, and answered
@@ -96,10 +96,14 @@ where
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let protocol = Protocol::of(request.headers());
         let MemoryLimitLayer { limit, location } = &self.layer;
-        LimitedRequest {
-            answer: limit_call(limit, location, || self.inner.call(request)),
+        let mut limited = LimitedRequest {
+            answer: limit_begun(limit, location),
             protocol,
-        }
+        };
+        // A closure in place of these two would move the request once more.
+        let making = limited.answer.making();
+        making.done(self.inner.call(request));
+        limited
     }
 }
 
@@ -124,9 +128,11 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        Poll::Ready(match ready!(this.answer.poll(context)) {
-            Ok(answer) => answer,
-            Err(_) => Ok(Refusal::Exceeded.answer(*this.protocol)),
-        })
+        let mut verdict = Ok(());
+        let mut polled = this.answer.poll_apart(context, &mut verdict);
+        if verdict.is_err() {
+            polled = Poll::Ready(Ok(Refusal::Exceeded.answer(*this.protocol)));
+        }
+        polled
     }
 }

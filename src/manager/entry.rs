@@ -75,16 +75,15 @@ pub trait WithMemoryLimit: Future + Sized {
 
 impl<F: Future> WithMemoryLimit for F {}
 
-/// The future that `make` returns, under `limit` from the call of `make` on: how a layer calls its service.
+/// A scope under `limit`, begun: how a layer calls its service.
 #[cfg(feature = "tower")]
 #[inline]
-pub(crate) fn limit_call<F: Future>(
+pub(crate) fn limit_begun<F: Future>(
     limit: &MemoryLimit,
     location: &'static Location<'static>,
-    make: impl FnOnce() -> F,
 ) -> LimitedFuture<F> {
     prepare_scope();
-    scope::limited_call(limit, location, make)
+    scope::limited_begun(limit, location)
 }
 
 impl Reservation {

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::scope::metered::{Metered, Outcome};
+#[cfg(feature = "tower")]
+use crate::scope::metered::Making;
+use crate::scope::metered::Metered;
 use crate::scope::site::site_of;
 use crate::scope::terms::Terms;
 use crate::scope::{LimitExceeded, Limited, MemoryLimit, OnExceed};
@@ -44,17 +46,49 @@ pub(crate) fn limited_future<F: Future>(
     }
 }
 
-/// The future that `make` returns, under `limit` from the call of `make` on; otherwise as [`limited_future`].
+/// A scope under `limit`, begun, for a future that is yet to be [made](LimitedFuture::making); otherwise as [`limited_future`].
 #[cfg(feature = "tower")]
 #[inline]
-pub(crate) fn limited_call<F: Future>(
+pub(crate) fn limited_begun<F: Future>(
     limit: &MemoryLimit,
     location: &'static Location<'static>,
-    make: impl FnOnce() -> F,
 ) -> LimitedFuture<F> {
     let site = limit.site.unwrap_or_else(|| site_of(limit.name, location));
     LimitedFuture {
-        metered: Metered::made_by(site, Terms::of(limit, OnExceed::Error), make),
+        metered: Metered::begun(site, Terms::of(limit, OnExceed::Error)),
+    }
+}
+
+impl<F: Future> LimitedFuture<F> {
+    /// From here to its end this thread works for the scope. Once, before the first poll.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn making(&mut self) -> Making<'_, F> {
+        self.metered.making()
+    }
+
+    /// As [`Future::poll`], but what it is ready with comes apart from the verdict, which is an error when there is to be no answer: of
+    /// what is pending as well, as its future is gone.
+    ///
+    /// # Panics
+    /// As that.
+    #[inline]
+    pub(crate) fn poll_apart(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        verdict: &mut Result<(), LimitExceeded>,
+    ) -> Poll<F::Output> {
+        let this = self.project();
+        let on_exceed = this.metered.terms().on_exceed();
+        let polled = this.metered.poll(context, verdict);
+        if let Err(exceeded) = verdict {
+            match on_exceed {
+                OnExceed::Warn | OnExceed::Shadow => *verdict = Ok(()),
+                OnExceed::Error => {}
+                OnExceed::Panic => panic!("{exceeded}"),
+            }
+        }
+        polled
     }
 }
 
@@ -65,18 +99,10 @@ impl<F: Future> Future for LimitedFuture<F> {
     /// When polled after it was ready, and under [`OnExceed::Panic`] past its limit.
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let on_exceed = this.metered.terms().on_exceed();
-        let result = match ready!(this.metered.poll(context)) {
-            Outcome::Ready(value, verdict) => match on_exceed {
-                OnExceed::Warn | OnExceed::Shadow => Ok(value),
-                OnExceed::Error | OnExceed::Panic => verdict.map(|()| value),
-            },
-            Outcome::Stopped(exceeded) => Err(exceeded),
-        };
-        match (result, on_exceed) {
-            (Err(exceeded), OnExceed::Panic) => panic!("{exceeded}"),
-            (result, _) => Poll::Ready(result),
+        let mut verdict = Ok(());
+        match (self.poll_apart(context, &mut verdict), verdict) {
+            (_, Err(exceeded)) => Poll::Ready(Err(exceeded)),
+            (polled, Ok(())) => polled.map(Ok),
         }
     }
 }
@@ -86,7 +112,7 @@ pin_project! {
     #[derive(Debug)]
     pub(crate) struct AttributedFuture<F> {
         #[pin]
-        metered: Metered<F>,
+        limited: LimitedFuture<F>,
     }
 }
 
@@ -97,7 +123,9 @@ pub(crate) fn limit_future<F: Future>(
     future: F,
 ) -> AttributedFuture<F> {
     AttributedFuture {
-        metered: metered(future, &limit, OnExceed::Warn, location),
+        limited: LimitedFuture {
+            metered: metered(future, &limit, OnExceed::Warn, location),
+        },
     }
 }
 
@@ -105,13 +133,12 @@ impl<F: Future> Future for AttributedFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let panics = this.metered.terms().on_exceed() == OnExceed::Panic;
-        match ready!(this.metered.poll(context)) {
-            Outcome::Ready(_, Err(exceeded)) if panics => panic!("{exceeded}"),
-            Outcome::Ready(value, _) => Poll::Ready(value),
-            // Of these policies only `panic` stops the work.
-            Outcome::Stopped(exceeded) => panic!("{exceeded}"),
+        let mut verdict = Ok(());
+        let polled = self.project().limited.poll_apart(context, &mut verdict);
+        // The attribute has no such policy; one that stops the work without a panic would have nothing to be ready with.
+        match verdict {
+            Err(exceeded) if polled.is_pending() => panic!("{exceeded}"),
+            _ => polled,
         }
     }
 }
@@ -146,9 +173,11 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        Poll::Ready(match ready!(self.project().metered.poll(context)) {
-            Outcome::Ready(result, verdict) => result.settle(verdict),
-            Outcome::Stopped(exceeded) => F::Output::stopped(exceeded),
-        })
+        let mut verdict = Ok(());
+        match (self.project().metered.poll(context, &mut verdict), verdict) {
+            (Poll::Ready(result), verdict) => Poll::Ready(result.settle(verdict)),
+            (Poll::Pending, Err(exceeded)) => Poll::Ready(F::Output::stopped(exceeded)),
+            (Poll::Pending, Ok(())) => Poll::Pending,
+        }
     }
 }

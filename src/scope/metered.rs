@@ -36,15 +36,6 @@ pin_project! {
     }
 }
 
-/// How a metered future ended.
-#[derive(Debug)]
-pub(super) enum Outcome<T> {
-    /// It was ready; whether it had passed its limit by then.
-    Ready(T, Result<(), LimitExceeded>),
-    /// It passed its limit under terms that stop the work, and is gone.
-    Stopped(LimitExceeded),
-}
-
 /// The scope of a future between and during its polls.
 #[derive(Debug)]
 struct FutureScope {
@@ -62,21 +53,27 @@ impl<F> Metered<F> {
         }
     }
 
-    /// The future that `make` returns, in a scope that begins with the call of `make`.
+    /// A scope that has begun, around a future that [`Making`] puts in.
     #[cfg(feature = "tower")]
     #[inline]
-    pub(super) fn made_by(site: &'static Site, terms: Terms, make: impl FnOnce() -> F) -> Self {
+    pub(super) fn begun(site: &'static Site, terms: Terms) -> Self {
         let mut scope = FutureScope::new(site, terms);
         scope.was_entered = true;
-        // Should `make` panic, the scope ends all the same.
-        let ending = Ending(&mut scope);
-        let run = ending.0.enter();
-        let future = make();
-        drop(run);
-        std::mem::forget(ending);
         Metered {
-            future: Some(future),
+            future: None,
             scope,
+        }
+    }
+
+    /// From here to [`Making::done`] this thread works for the scope.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(super) fn making(&mut self) -> Making<'_, F> {
+        let entry = self.scope.enter();
+        Making {
+            metered: self,
+            entry,
+            _on_this_thread: PhantomData,
         }
     }
 
@@ -90,7 +87,7 @@ impl<F> MeteredProjection<'_, F> {
     fn end(&mut self) {
         if self.future.is_some() {
             let ending = Ending(self.scope);
-            let run = ending.0.enter();
+            let run = Run::of(ending.0);
             self.future.set(None);
             drop(run);
             drop(ending);
@@ -98,21 +95,26 @@ impl<F> MeteredProjection<'_, F> {
     }
 }
 
-impl<F: Future> Future for Metered<F> {
-    type Output = Outcome<F::Output>;
-
+impl<F: Future> Metered<F> {
+    /// Polls it. `verdict` is an error from then on if it passed its limit: with a value that is there all the same, without one when
+    /// that stopped the work, and the future is gone. It comes apart from the value because values may be large, and each move counts.
     #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(super) fn poll(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        verdict: &mut Result<(), LimitExceeded>,
+    ) -> Poll<F::Output> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             polled_after_ready(this.scope.site);
         };
         // Threads that work for it may have passed its limit meanwhile.
         if this.scope.is_to_stop() {
-            return Poll::Ready(Outcome::Stopped(this.stop()));
+            *verdict = Err(this.stop());
+            return Poll::Pending;
         }
         this.scope.was_entered = true;
-        let mut run = this.scope.enter();
+        let mut run = Run::of(this.scope);
         let polled = future.poll(context);
         if polled.is_ready() {
             // Its drop belongs to the scope, and is the last of it, even if it panics.
@@ -120,14 +122,12 @@ impl<F: Future> Future for Metered<F> {
             this.future.set(None);
         }
         drop(run);
-        match polled {
-            Poll::Pending if this.scope.is_to_stop() => Poll::Ready(Outcome::Stopped(this.stop())),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(value) => {
-                let verdict = this.scope.verdict();
-                Poll::Ready(Outcome::Ready(value, this.scope.judged(verdict)))
-            }
+        if polled.is_ready() {
+            *verdict = this.scope.judged();
+        } else if this.scope.is_to_stop() {
+            *verdict = Err(this.stop());
         }
+        polled
     }
 }
 
@@ -157,17 +157,57 @@ impl FutureScope {
     }
 
     #[inline]
-    fn enter(&mut self) -> Run<'_> {
+    fn enter(&mut self) -> Entry {
         let start = counters::now();
         let ticket = thread::frames(|frames| {
             frames.resume(self.site, self.terms, &mut self.held, start.net_bytes())
         });
-        Run {
-            scope: self,
-            ticket,
-            start,
-            is_last: false,
-            _on_this_thread: PhantomData,
+        Entry { ticket, start }
+    }
+
+    /// The other end of an entry; of the scope too, if it `is_last`.
+    #[inline]
+    fn leave(&mut self, entry: Entry, is_last: bool) {
+        let now = counters::now();
+        let is_quiet = thread::frames(|frames| {
+            frames.suspend_quietly(entry.ticket, &mut self.held, now.net_bytes())
+        });
+        if !is_quiet {
+            self.leave_loudly(entry, now);
+        }
+        if is_last {
+            self.held.end(self.site);
+        }
+        thread::at_edge();
+    }
+
+    #[inline(never)]
+    fn leave_loudly(&mut self, entry: Entry, now: Counts) {
+        if entry.ticket == Ticket::COVERED {
+            return;
+        }
+        match thread::frames(|frames| frames.close(entry.ticket, now.net_bytes())) {
+            Some(held) => self.held = held,
+            None => self.carry_alone(entry, now),
+        }
+        meter::start_if_unheard(self.site.location());
+    }
+
+    /// It had no frame (nested too deep, or an outer scope ended first): judged by what the poll did, at its end.
+    #[cold]
+    fn carry_alone(&mut self, entry: Entry, now: Counts) {
+        let FutureScope {
+            site, terms, held, ..
+        } = self;
+        let gained_bytes = now.since(entry.start).net_bytes();
+        held.used_bytes = held.used_bytes.wrapping_add(gained_bytes);
+        held.peak_bytes = held.peak_bytes.max(held.used_bytes);
+        if let Some(account) = &held.account {
+            account.post(gained_bytes);
+            held.posted_bytes += gained_bytes;
+        } else if !held.exceeded && terms.are_exceeded_by(held.used_bytes) {
+            held.exceeded = true;
+            site.note_crossing(*terms, held.used_bytes);
         }
     }
 
@@ -184,7 +224,8 @@ impl FutureScope {
         self.held.verdict()
     }
 
-    fn judged(&self, verdict: Verdict) -> Result<(), LimitExceeded> {
+    fn judged(&self) -> Result<(), LimitExceeded> {
+        let verdict = self.verdict();
         if verdict.exceeded {
             Err(exceeded(self.site, self.terms, verdict))
         } else {
@@ -207,61 +248,63 @@ impl Drop for Ending<'_> {
     }
 }
 
+/// This thread came to work for the scope.
+#[derive(Clone, Copy)]
+struct Entry {
+    ticket: Ticket,
+    start: Counts,
+}
+
 /// One poll, or the drop; ends in every way that a poll can end.
 struct Run<'a> {
     scope: &'a mut FutureScope,
-    ticket: Ticket,
-    start: Counts,
+    entry: Entry,
     /// The scope ends with it.
     is_last: bool,
     _on_this_thread: PhantomData<*const ()>,
 }
 
-impl Drop for Run<'_> {
+impl<'a> Run<'a> {
     #[inline]
-    fn drop(&mut self) {
-        let now = counters::now();
-        let held = &mut self.scope.held;
-        let is_quiet =
-            thread::frames(|frames| frames.suspend_quietly(self.ticket, held, now.net_bytes()));
-        if !is_quiet {
-            self.suspend_loudly(now);
+    fn of(scope: &'a mut FutureScope) -> Self {
+        let entry = scope.enter();
+        Run {
+            scope,
+            entry,
+            is_last: false,
+            _on_this_thread: PhantomData,
         }
-        if self.is_last {
-            self.scope.held.end(self.scope.site);
-        }
-        thread::at_edge();
     }
 }
 
-impl Run<'_> {
-    #[inline(never)]
-    fn suspend_loudly(&mut self, now: Counts) {
-        if self.ticket == Ticket::COVERED {
-            return;
-        }
-        match thread::frames(|frames| frames.close(self.ticket, now.net_bytes())) {
-            Some(held) => self.scope.held = held,
-            None => self.carry_alone(now),
-        }
-        meter::start_if_unheard(self.scope.site.location());
+impl Drop for Run<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.scope.leave(self.entry, self.is_last);
     }
+}
 
-    /// It had no frame (nested too deep, or an outer scope ended first): judged by what the poll did, at its end.
-    #[cold]
-    fn carry_alone(&mut self, now: Counts) {
-        let FutureScope {
-            site, terms, held, ..
-        } = &mut *self.scope;
-        let gained_bytes = now.since(self.start).net_bytes();
-        held.used_bytes = held.used_bytes.wrapping_add(gained_bytes);
-        held.peak_bytes = held.peak_bytes.max(held.used_bytes);
-        if let Some(account) = &held.account {
-            account.post(gained_bytes);
-            held.posted_bytes += gained_bytes;
-        } else if !held.exceeded && terms.are_exceeded_by(held.used_bytes) {
-            held.exceeded = true;
-            site.note_crossing(*terms, held.used_bytes);
-        }
+/// The future of a scope is being made, inside of it. Should that panic, the scope ends.
+#[cfg(feature = "tower")]
+pub(crate) struct Making<'a, F> {
+    metered: &'a mut Metered<F>,
+    entry: Entry,
+    _on_this_thread: PhantomData<*const ()>,
+}
+
+#[cfg(feature = "tower")]
+impl<F> Making<'_, F> {
+    #[inline]
+    pub(crate) fn done(self, future: F) {
+        self.metered.future = Some(future);
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<F> Drop for Making<'_, F> {
+    #[inline]
+    fn drop(&mut self) {
+        let has_failed = self.metered.future.is_none();
+        self.metered.scope.leave(self.entry, has_failed);
     }
 }

@@ -154,8 +154,12 @@ impl Site {
         self.current_bytes.load(Ordering::Relaxed)
     }
 
-    /// An open scope holds so much more (or less) than it said before. One atomic, inside the allocator as well.
+    /// An open scope holds so much more (or less) than it said before. One atomic, inside the allocator as well; none when nothing
+    /// changed, as most futures end: all threads of the site would take turns at it.
     pub(super) fn add_current(&'static self, gained_bytes: i64) {
+        if gained_bytes == 0 {
+            return;
+        }
         if gained_bytes > 0 {
             self.be_listed();
         }

@@ -10,7 +10,7 @@ Runs the service `overload` in memory cgroups, without plimsoll and with it, and
 Usage: survive [options]
 
   --seconds N        how long each load lasts at least; twice as long as the unmanaged twin lived, if that is
-                     longer, and it has 4 times as long to die [10]
+                     longer, and that has 15 times as long to die [10]
   --runs R           how often each is run [1]
   --variants A,B     which loads [all]
   --limit-mib L      the limit of each cgroup [128]
