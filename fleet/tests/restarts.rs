@@ -80,17 +80,18 @@ fn the_climb_of_a_new_process_is_no_rise() {
 
 #[test]
 fn what_rises_after_the_climb_counts() {
-    // Past the old peak; and when a new process had its time.
-    let after: [(u64, u64); 2] = [(1, 1201), (25, 60)];
-    for (looks, used_mib) in after {
+    // Past the old peak, where a limit is that and 1.8 rises; and when a new process had its time, where to double is more of a warning.
+    // Without the rise the first would get 1290, the second 1210.
+    let after: [(u64, u64, u64); 2] = [(1, 1201, 1360), (25, 60, 1400)];
+    for (looks, used_mib, least_mib) in after {
         let mut watched = Watched::new(1500);
         watched.looks(3000, 1200, None);
         watched.history.restarted(watched.at_s);
         watched.look(60, None);
         watched.looks(looks, used_mib, None);
         watched.look(used_mib, None);
-        watched.look(used_mib + 1000, None);
-        assert!(watched.limit_mib > 2400, "{}", watched.limit_mib);
+        watched.look(used_mib + 60, None);
+        assert!(watched.limit_mib > least_mib, "{}", watched.limit_mib);
     }
 }
 
