@@ -347,7 +347,13 @@ impl MemoryManager {
     /// }
     /// ```
     pub fn findings(&self) -> Vec<Finding> {
-        findings::collect(&self.shared)
+        findings::collect(&self.shared, &self.usage())
+    }
+
+    /// The same, as of a reading that was just taken.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn findings_at(&self, usage: &Usage) -> Vec<Finding> {
+        findings::collect(&self.shared, usage)
     }
 
     /// What each registered hook says it could give back now, by name, in the order of registration and priority. Calls the hooks' own

@@ -7,14 +7,15 @@ use crate::explain::{Finding, Severity};
 use crate::manager::shared::Shared;
 use crate::meter::{self, Events};
 use crate::sys::jemalloc;
+use crate::usage::Usage;
 
-pub(super) fn collect(shared: &Shared) -> Vec<Finding> {
+pub(super) fn collect(shared: &Shared, usage: &Usage) -> Vec<Finding> {
     let mut findings = shared.config.findings.clone();
     findings.extend(allocator());
     findings.extend(meter(shared));
     findings.extend(reactions(shared));
     findings.extend(panic_strategy());
-    findings.extend(limits(shared));
+    findings.extend(limits(shared, usage));
     findings.extend(readings(shared));
     findings.extend(hooks(shared));
     findings.extend(threads(shared));
@@ -96,8 +97,7 @@ fn panic_strategy() -> Option<Finding> {
     })
 }
 
-fn limits(shared: &Shared) -> Option<Finding> {
-    let usage = shared.usage();
+fn limits(shared: &Shared, usage: &Usage) -> Option<Finding> {
     if usage.binding.is_none() {
         return Some(Finding::new(
             "limit-unknown",

@@ -84,7 +84,7 @@ pub struct PeriodicSample {
 impl MemoryManager {
     /// What the metrics are read from: at most a second old, and shared by all who ask within that second.
     ///
-    /// Takes what is known as it is: what [`usage`](Self::usage) reads, twice, and the cgroup's `memory.pressure`. Asks the hooks for their
+    /// Takes what is known as it is: what [`usage`](Self::usage) reads, and the cgroup's `memory.pressure`. Asks the hooks for their
     /// [estimates](crate::CleanupHook::estimate), on this thread and under no lock of the library; a panic in one is caught, and one
     /// that does not return holds up this caller alone: others get the snapshot before, and from the next second on a new one
     /// without that hook's. Goes through the figures of all sites beside that.
@@ -109,7 +109,7 @@ impl Snapshot {
         let sites = merged(manager.scopes().iter().map(SiteSample::of));
         snapshot.top_sites = sites.iter().take(TOP_SITES).cloned().collect();
         snapshot.sites = bounded(sites, before.map_or(&[], |before| &before.sites));
-        snapshot.findings = manager.findings();
+        snapshot.findings = manager.findings_at(&snapshot.stats.usage);
         snapshot.stalls = manager.stalls();
         snapshot.refused = refused();
         snapshot

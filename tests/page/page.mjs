@@ -205,9 +205,13 @@ try {
     await context.route(feed, (route) => route.abort());
     await page.reload();
     await page.waitForSelector('#connection[data-state="lost"]');
+    // What stands there is for the eye: who listens is told once, and once more when it is over.
+    const told = (words) => page.waitForFunction((words) => document.getElementById("announce").textContent.includes(words), words);
+    await told("is lost");
     await context.unroute(feed);
     await page.click("#retry");
     await page.waitForSelector('#connection[data-state="live"]');
+    await told("is back");
     assert.ok(await page.isHidden("#retry"));
     offline = false;
   });

@@ -1,11 +1,13 @@
 //! What a scrape costs: 50 sites with names of their own, and as many that share the last line.
 //!
-//! `cargo bench -p plimsoll-peers --features prometheus --bench exposition`. Rendering alone, into a string that is large enough: the
-//! snapshot before it is taken at most once a second, however many scrape.
+//! `cargo bench -p plimsoll-peers --features prometheus --bench exposition`. Rendering alone, into a string that is large enough; and
+//! the snapshot before it, which is taken at most once a second, however many scrape: one that sleeps a second before each finds the
+//! processor's caches cold, as a scrape does.
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use plimsoll::telemetry::prometheus::render;
 use plimsoll::{MemoryLimit, Site, get_memory_manager};
 
@@ -13,6 +15,8 @@ use plimsoll::{MemoryLimit, Site, get_memory_manager};
 static A: plimsoll::Jemalloc = plimsoll::Jemalloc;
 
 const SITES: usize = 100;
+/// The one before is kept for a second.
+const SPACING: Duration = Duration::from_millis(1010);
 
 fn exposition(criterion: &mut Criterion) {
     for number in 0..SITES {
@@ -31,6 +35,22 @@ fn exposition(criterion: &mut Criterion) {
             text.clear();
             render(&snapshot, &mut text);
             text.len()
+        });
+    });
+    let mut seconds = criterion.benchmark_group("a second");
+    seconds.sample_size(10).sampling_mode(SamplingMode::Flat);
+    seconds.warm_up_time(Duration::from_secs(1));
+    seconds.measurement_time(Duration::from_secs(11));
+    seconds.bench_function("snapshot of 100 sites", |b| {
+        b.iter_custom(|times| {
+            (0..times)
+                .map(|_| {
+                    std::thread::sleep(SPACING);
+                    let start = Instant::now();
+                    black_box(get_memory_manager().snapshot());
+                    start.elapsed()
+                })
+                .sum()
         });
     });
 }
