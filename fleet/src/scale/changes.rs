@@ -189,6 +189,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                     .resized(now_s, from_bytes, to_bytes);
                 let change = Change {
                     at_s: now_s,
+                    at_ns: now_ns(),
                     from_bytes,
                     to_bytes,
                 };

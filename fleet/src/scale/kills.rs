@@ -100,7 +100,10 @@ impl<A: Actuator + 'static> Scaler<A> {
         self.planned.retain(|planned| planned.id != id);
         let key = one.key.clone();
         let (policy, limit_bytes) = (one.policy.clone(), one.limit_bytes);
-        let before = self.before(&id).filter(|before| at_ns < before.until_ns);
+        let before = self.before(&id).filter(|before| {
+            // A time that is still to come is from before the clock was set back, and says nothing.
+            at_ns < before.until_ns && before.until_ns <= now_ns()
+        });
         let then_bytes = before.map_or(limit_bytes, |before| Some(before.limit_bytes));
         self.figures.of(&key, |of| of.oom_kills_total += 1);
         let at = then_bytes.map_or_else(|| "no limit".to_owned(), human);
@@ -142,7 +145,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         one.before.or_else(|| {
             let change = self.changes.get(&one.key)?;
             Some(Before {
-                until_ns: change.at_s.saturating_mul(NS),
+                until_ns: change.at_ns,
                 until_s: change.at_s,
                 limit_bytes: change.from_bytes,
             })
