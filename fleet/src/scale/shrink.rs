@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::decide::History;
 use crate::engine::{Actuator, EngineError, Usage, least_limit_bytes};
 use crate::scale::changes::DRY_RUN;
 use crate::scale::scaler::{Message, Scaler};
@@ -94,7 +95,8 @@ impl<A: Actuator + 'static> Scaler<A> {
                 return;
             }
         };
-        let least_bytes = least_limit_bytes(used_bytes);
+        let ratio = self.histories.get(&key).map_or(1.0, History::high_ratio);
+        let least_bytes = least_bytes(used_bytes, ratio);
         let to_bytes = shrinking.to_bytes.max(least_bytes);
         if to_bytes >= shrinking.from_bytes {
             let why = format!(
@@ -199,6 +201,13 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.say(id, None, "", why);
         }
     }
+}
+
+/// The lowest limit at this usage: with the room that every change leaves, and so that what is used is not above the line from where on
+/// the service refuses work.
+fn least_bytes(used_bytes: u64, high_ratio: f64) -> u64 {
+    let below_line_bytes = (used_bytes as f64 / high_ratio).ceil() as u64;
+    least_limit_bytes(used_bytes).max(below_line_bytes)
 }
 
 /// Why a limit that was lowered a moment ago can't stay.
