@@ -77,14 +77,25 @@ pub async fn run<A: Actuator + 'static>(
                 scaler.carry_out_next().await;
             }
             Some(message) = messages.recv() => match message {
-                Message::Gathered(_, Err(error)) if settings.once => return Err(error.into()),
+                Message::Gathered(_, Err(failure)) if settings.once => return Err(failure),
                 message => take(&mut scaler, &mut pace, message).await,
             },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
                 pace.begin();
                 let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
                 let (send, began) = (send.clone(), Instant::now());
-                tokio::spawn(async move { send.send(Message::Gathered(began, round.await)).await });
+                // In a task of its own: one that panics must not leave the loop waiting for it.
+                let round = tokio::spawn(round);
+                tokio::spawn(async move {
+                    let round = match round.await {
+                        Ok(read) => read.map_err(Failure::from),
+                        Err(mistake) => Err(Failure::new(
+                            Failure::REFUSED,
+                            format!("a round ended by a mistake of this program: {mistake}"),
+                        )),
+                    };
+                    send.send(Message::Gathered(began, round)).await
+                });
             }
         }
         if !scaler.planned.is_empty() {

@@ -1,6 +1,7 @@
 //! [`Scaler`]: takes readings and events, and does what is decided.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -29,7 +30,7 @@ const ENGINE: &str = "engine";
 #[derive(Debug)]
 pub(super) enum Message {
     /// A reading of everything, and when it began.
-    Gathered(Instant, Result<Reading, EngineError>),
+    Gathered(Instant, Result<Reading, Failure>),
     Happened(Event),
     EventsEnded(EngineError),
     /// A service was asked to clean up, if it can be, and this is used since.
@@ -165,7 +166,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
     }
 
-    pub(super) fn engine_is_away(&mut self, error: &EngineError) {
+    pub(super) fn engine_is_away(&mut self, error: &impl Display) {
         self.figures.all().engine_is_up = false;
         self.voice
             .note_once(ENGINE, &format!("{error}; trying again"));

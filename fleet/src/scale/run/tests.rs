@@ -3,6 +3,7 @@
 mod ends;
 mod events;
 mod fake;
+mod mistakes;
 mod shrinking;
 
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub struct World {
     is_away: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// By service: used and limit.
     pub services: BTreeMap<String, (u64, u64)>,
@@ -40,12 +40,27 @@ pub struct Facts {
     /// Services that the list leaves out.
     pub sick: Vec<String>,
     pub usage_fails: bool,
+    /// Services that wait for their restart: they are listed, and have no figures.
+    pub restarting: Vec<String>,
+    /// Services that have no limit, whatever it says above.
+    pub unlimited: Vec<String>,
+    /// Services of which a reading is a mistake of this program.
+    pub panicking: Vec<String>,
+    pub list_panics: bool,
+    pub usage_takes: Duration,
     pub list_fails: bool,
     pub listened_from_ns: u64,
     pub gone_on_resize: Vec<String>,
     pub resize_takes: Duration,
     /// All limits together, at their highest.
     pub most_bytes: u64,
+}
+
+impl Facts {
+    fn limit(&self, service: &str) -> Option<u64> {
+        let limit = self.services[service].1;
+        (!self.unlimited.iter().any(|one| one == service)).then_some(limit)
+    }
 }
 
 impl World {
@@ -132,7 +147,8 @@ impl Actuator for World {
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
         self.lock().lists += 1;
         self.answers()?;
-        let facts = self.lock();
+        let facts = self.lock().clone();
+        assert!(!facts.list_panics, "a list that panics");
         if facts.list_fails {
             return Err(EngineError::Away("no list".to_owned()));
         }
@@ -140,12 +156,12 @@ impl Actuator for World {
             .services
             .iter()
             .filter(|(service, _)| !facts.sick.contains(service))
-            .map(|(service, (_, limit))| Container {
+            .map(|(service, _)| Container {
                 id: format!("crypto-{service}"),
                 service: service.clone(),
                 metrics_url: facts.metrics_url.clone(),
-                limit_bytes: Some(*limit),
-                swap_limit_bytes: Some(*limit),
+                limit_bytes: facts.limit(service),
+                swap_limit_bytes: facts.limit(service),
             });
         Ok(each.collect())
     }
@@ -165,14 +181,20 @@ impl Actuator for World {
 
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         self.answers()?;
-        let facts = self.lock();
+        let takes = self.lock().usage_takes;
+        tokio::time::sleep(takes).await;
+        let facts = self.lock().clone();
         if facts.usage_fails {
             return Err(EngineError::Refused("no figures".to_owned()));
         }
-        let (used, limit) = facts.services[id.strip_prefix("crypto-").unwrap()];
+        let service = id.strip_prefix("crypto-").unwrap().to_owned();
+        assert!(!facts.panicking.contains(&service), "a usage that panics");
+        if facts.restarting.contains(&service) {
+            return Err(EngineError::Gone(format!("{id} does not run")));
+        }
         Ok(Usage {
-            used_bytes: used,
-            limit_bytes: Some(limit),
+            used_bytes: facts.services[&service].0,
+            limit_bytes: facts.limit(&service),
             oom_kills_total: None,
         })
     }
