@@ -25,6 +25,8 @@ const WAITING: usize = 64;
 const MOST_MISSED_NS: u64 = 86_400 * 1_000_000_000;
 /// So long after an engine was away it is asked again, at first.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longer than anything runs.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Watches and resizes the profile's services until `stop` ends.
 ///
@@ -65,7 +67,13 @@ pub async fn run<A: Actuator + 'static>(
     let watching = tokio::spawn(watch(Arc::clone(&engine), ring));
     let ports = ports(profile, settings.is_local);
     let mut stop = std::pin::pin!(stop);
-    let mut pace = Pace::new(settings.interval);
+    // After a single round another comes only for who waits for room, not by time.
+    let interval = if settings.once {
+        NEVER
+    } else {
+        settings.interval
+    };
+    let mut pace = Pace::new(interval);
     let mut ended = Ok(());
     loop {
         tokio::select! {

@@ -1,5 +1,7 @@
 //! How a run ends, and what it leaves.
 
+use std::time::Duration;
+
 use crate::failure::Failure;
 use crate::scale::run::tests::fake::{Stage, World};
 use crate::scale::run::tests::pass;
@@ -72,4 +74,18 @@ async fn without_a_state_that_is_said() {
         let about = ended.notes.iter().filter(|note| note.contains("--state"));
         assert_eq!(about.count(), times, "{:?}", ended.notes);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_is_one_round_also_when_that_takes_longer_than_the_interval() {
+    let world = World::new(&[("a", 50, 100)]);
+    world.lock().usage_takes = Duration::from_secs(3);
+    let stage = Stage::with(&world, 1000, |settings| {
+        settings.once = true;
+        settings.interval = Duration::from_secs(1);
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(100), stage.end());
+    ended.await.expect("no end").result.unwrap();
+    // At the start, and for the round.
+    assert_eq!(world.lists(), 2);
 }
