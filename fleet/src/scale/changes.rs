@@ -58,11 +58,9 @@ impl<A: Actuator + 'static> Scaler<A> {
         let Action::Grow { to_bytes } = planned.verdict.action else {
             return true;
         };
-        let held = |one: &Tracked| one.held_bytes();
-        let all_bytes = self.tracked.values().map(held).fold(0, u64::saturating_add);
-        let its_bytes = self.tracked.get(&planned.id).map_or(0, held);
+        let its_bytes = self.tracked.get(&planned.id).map_or(0, Tracked::held_bytes);
         let more_bytes = to_bytes.saturating_sub(its_bytes);
-        more_bytes == 0 || all_bytes.saturating_add(more_bytes) <= self.budget_bytes
+        more_bytes == 0 || self.held_bytes().saturating_add(more_bytes) <= self.may_be_held_bytes()
     }
 
     /// What grows at once, what shrinks begins to.
@@ -106,7 +104,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                 verdict: verdict.filter(is_growing).unwrap_or_else(hold),
             });
         }
-        share(&mut wanted, self.budget_bytes);
+        share(&mut wanted, self.may_be_held_bytes());
         let mut got: BTreeMap<_, _> = ids
             .into_iter()
             .zip(wanted.into_iter().map(|one| one.verdict))
@@ -206,8 +204,8 @@ impl<A: Actuator + 'static> Scaler<A> {
                     .over(&about, &format!("{key}: can be resized again"));
                 true
             }
+            // The next list says whether its room is free: it may only wait for its restart.
             Err(EngineError::Gone(_)) => {
-                self.tracked.remove(id);
                 self.voice
                     .note(&format!("{key}: ended before its limit was changed"));
                 false
