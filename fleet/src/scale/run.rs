@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, now_ns};
+use crate::engine::{Actuator, EngineError, now_ns};
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::scale::endpoint::serve;
@@ -148,9 +148,23 @@ async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, me
             scaler.figures.all().rounds_failed_total += 1;
             pace.back_off();
         }
-        Message::EventsEnded(error) => scaler.engine_is_away(&error),
-        Message::Happened(event) => scaler.happened(event).await,
-        Message::Cleaned { id, asked, usage } => scaler.cleaned(&id, asked, usage).await,
+        Message::EventsEnded(error @ EngineError::Away(_)) => scaler.engine_is_away(&error),
+        Message::EventsEnded(error) => {
+            // All else may well be answered.
+            let text = format!("kills for memory are not seen: {error}; trying again");
+            scaler.voice.note_once("events", &text);
+        }
+        Message::Happened(event) => {
+            let text = "kills for memory are seen again";
+            scaler.voice.over("events", text);
+            scaler.happened(event).await;
+        }
+        Message::Cleaned {
+            id,
+            asked,
+            usage,
+            read,
+        } => scaler.cleaned(&id, asked, usage, read).await,
         Message::Settled { id, usage } => {
             scaler.settled(&id, usage).await;
             scaler.is_changed = true;

@@ -196,3 +196,26 @@ async fn a_kill_is_answered_after_the_clock_was_set_back() {
         stage.stop().await.result.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_that_may_not_be_read_are_told_of_once_and_are_no_engine_that_is_away() {
+    let world = World::new(&[("a", 50, 100)]);
+    world.lock().cant_watch = true;
+    let stage = Stage::new(&world, 1000);
+    pass(100).await;
+    world.lock().cant_watch = false;
+    pass(2).await;
+    world.kill("a").await;
+    pass(2).await;
+    assert_eq!(world.resizes().len(), 1);
+    let ended = stage.stop().await;
+    ended.result.unwrap();
+    let about: Vec<_> = ended
+        .notes
+        .iter()
+        .filter(|note| note.contains("engine") || note.contains("kills"))
+        .collect();
+    assert_eq!(about.len(), 2, "{about:?}");
+    assert!(about[0].contains("kills for memory are not seen") && about[0].contains("no events"));
+    assert!(about[1].contains("kills for memory are seen again"));
+}

@@ -52,6 +52,11 @@ pub struct Facts {
     pub listened_from_ns: u64,
     pub gone_on_resize: Vec<String>,
     pub resize_takes: Duration,
+    pub cant_watch: bool,
+    pub host_bytes: Option<u64>,
+    /// All are gone when a usage is asked for that often.
+    pub gone_from_usage: Option<usize>,
+    pub usages: usize,
     /// All limits together, at their highest.
     pub most_bytes: u64,
 }
@@ -228,6 +233,9 @@ impl Actuator for World {
 
     async fn watch(&self, events: &mpsc::Sender<Event>) -> Result<(), EngineError> {
         self.answers()?;
+        if self.lock().cant_watch {
+            return Err(EngineError::NoPermission("no events".to_owned()));
+        }
         let mut is_away = self.is_away.subscribe();
         let mut rung = self.rung.lock().await;
         loop {
