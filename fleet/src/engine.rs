@@ -7,7 +7,7 @@ mod event;
 mod failed;
 mod room;
 
-pub use actuator::{Actuator, Container, EngineError, LeftOut, Usage};
+pub use actuator::{Actuator, Container, EngineError, LeftOut, Usage, Way};
 pub use cgroups::Cgroups;
 pub(crate) use cgroups::field;
 pub use docker::Docker;

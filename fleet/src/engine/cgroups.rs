@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage};
+use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage, Way};
 use crate::engine::cgroups::directory::Directory;
 use crate::engine::event::{Event, Happening, now_ns};
 
@@ -179,10 +179,10 @@ impl Actuator for Cgroups {
         })
     }
 
-    async fn resize(&self, id: &str, to_bytes: u64, _: Option<u64>) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, way: Way) -> Result<(), EngineError> {
         let directory = self.directory(id)?;
         // The kernel takes pages back while it writes a lower limit: not on the thread of the loop.
-        let write = move || limits::set(&directory, to_bytes);
+        let write = move || limits::set(&directory, to_bytes, way);
         match tokio::task::spawn_blocking(write).await {
             Ok(written) => written,
             Err(error) => Err(EngineError::Refused(error.to_string())),

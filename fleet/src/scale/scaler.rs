@@ -38,6 +38,7 @@ pub(super) enum Message {
         id: String,
         asked: Result<(), String>,
         usage: Result<Usage, EngineError>,
+        read: Instant,
     },
     /// A lower limit has been in force for a moment.
     Settled {

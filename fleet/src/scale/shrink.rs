@@ -16,14 +16,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::decide::History;
-use crate::engine::{Actuator, EngineError, Usage, least_limit_bytes};
-use crate::scale::changes::DRY_RUN;
+use crate::engine::{Actuator, EngineError, Usage, Way, least_limit_bytes};
+use crate::scale::changes::{DRY_RUN, Outcome};
 use crate::scale::scaler::{Message, Scaler};
 use crate::scale::tracked::Shrinking;
 use crate::size::human;
 
 /// What a lower limit sets off shows within this time.
 const SETTLES_IN: Duration = Duration::from_secs(2);
+/// So long a reading guards a change; one that has waited behind other changes does not, and the engine takes its own.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 
 impl<A: Actuator + 'static> Scaler<A> {
     /// Asks for a cleanup, beside the loop.
@@ -62,7 +64,13 @@ impl<A: Actuator + 'static> Scaler<A> {
                 _ => Ok(()),
             };
             let usage = engine.usage(&id).await;
-            let _ = messages.send(Message::Cleaned { id, asked, usage }).await;
+            let cleaned = Message::Cleaned {
+                id,
+                asked,
+                usage,
+                read: Instant::now(),
+            };
+            let _ = messages.send(cleaned).await;
         });
     }
 
@@ -72,6 +80,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         id: &str,
         asked: Result<(), String>,
         usage: Result<Usage, EngineError>,
+        read: Instant,
     ) {
         let Some(one) = self.tracked.get_mut(id) else {
             return;
@@ -90,6 +99,11 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
         let used_bytes = match usage {
             Ok(usage) => usage.used_bytes,
+            Err(EngineError::Gone(_)) => {
+                self.vanished(id, "before its limit was changed");
+                self.give_up(id, "");
+                return;
+            }
             Err(error) => {
                 self.give_up(id, &error.to_string());
                 return;
@@ -109,10 +123,9 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
         let from_bytes = shrinking.from_bytes;
         // The loop waits for this. Others may want to shrink as well, or to grow.
-        if !self
-            .resize(id, from_bytes, to_bytes, Some(used_bytes))
-            .await
-        {
+        let used_bytes = Some(used_bytes).filter(|_| read.elapsed() <= FRESH_FOR);
+        let way = Way::Down { used_bytes };
+        if self.resize(id, from_bytes, to_bytes, way).await != Outcome::Done {
             self.give_up(id, "");
             return;
         }
@@ -145,7 +158,12 @@ impl<A: Actuator + 'static> Scaler<A> {
         let wrong = match usage {
             Ok(usage) => wrong(&usage, shrinking.to_bytes),
             // Nothing is left to take it back from.
-            Err(EngineError::Gone(_)) => None,
+            Err(EngineError::Gone(_)) => {
+                let (within_s, to) = (SETTLES_IN.as_secs(), human(shrinking.to_bytes));
+                let when = format!("within {within_s} s after its limit went down to {to}");
+                self.vanished(id, &when);
+                None
+            }
             Err(error) => {
                 let (key, to) = (&one.key, human(shrinking.to_bytes));
                 let text = format!("{key}: stays at {to}, and what it uses is unknown: {error}");
@@ -154,12 +172,14 @@ impl<A: Actuator + 'static> Scaler<A> {
             }
         };
         let Some(wrong) = wrong else {
-            one.shrinking = None;
+            if let Some(one) = self.tracked.get_mut(id) {
+                one.shrinking = None;
+            }
             self.has_shrunk = true;
             return;
         };
         let (from_bytes, to_bytes) = (shrinking.to_bytes, shrinking.from_bytes);
-        if self.resize(id, from_bytes, to_bytes, None).await {
+        if self.resize(id, from_bytes, to_bytes, Way::Up).await == Outcome::Done {
             let reason = format!("taken back: {wrong}");
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }

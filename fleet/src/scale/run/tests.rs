@@ -5,6 +5,7 @@ mod ends;
 mod events;
 mod fake;
 mod mistakes;
+mod overtaken;
 mod shrinking;
 
 use std::time::Duration;

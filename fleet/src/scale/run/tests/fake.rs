@@ -8,7 +8,9 @@ use tokio::sync::{Mutex as Turn, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, Container, EngineError, Event, Happening, LeftOut, Usage, now_ns};
+use crate::engine::{
+    Actuator, Container, EngineError, Event, Happening, LeftOut, Usage, Way, now_ns,
+};
 use crate::failure::Failure;
 use crate::profile::{Profile, Source, read};
 use crate::scale::run::tests::INTERVAL;
@@ -95,6 +97,11 @@ impl World {
 
     pub fn uses(&self, service: &str, used_mib: u64) {
         self.lock().services.get_mut(service).unwrap().0 = used_mib * MIB;
+    }
+
+    /// As an operator does, with `plimsoll resize`.
+    pub fn is_given(&self, service: &str, limit_mib: u64) {
+        self.lock().services.get_mut(service).unwrap().1 = limit_mib * MIB;
     }
 
     pub fn limit(&self, service: &str) -> u64 {
@@ -186,6 +193,7 @@ impl Actuator for World {
 
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         self.answers()?;
+        self.lock().usages += 1;
         let takes = self.lock().usage_takes;
         tokio::time::sleep(takes).await;
         let facts = self.lock().clone();
@@ -194,7 +202,8 @@ impl Actuator for World {
         }
         let service = id.strip_prefix("crypto-").unwrap().to_owned();
         assert!(!facts.panicking.contains(&service), "a usage that panics");
-        if facts.restarting.contains(&service) {
+        let is_gone = facts.gone_from_usage.is_some_and(|nth| facts.usages >= nth);
+        if is_gone || facts.restarting.contains(&service) {
             return Err(EngineError::Gone(format!("{id} does not run")));
         }
         Ok(Usage {
@@ -204,14 +213,14 @@ impl Actuator for World {
         })
     }
 
-    async fn resize(
-        &self,
-        id: &str,
-        to_bytes: u64,
-        used_bytes: Option<u64>,
-    ) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, way: Way) -> Result<(), EngineError> {
         self.answers()?;
-        self.lock().told_bytes.push(used_bytes);
+        if let Way::Down { used_bytes } = way {
+            self.lock().told_bytes.push(used_bytes);
+        }
+        let service = id.strip_prefix("crypto-").unwrap();
+        let limit = self.lock().limit(service);
+        way.check(limit, to_bytes)?;
         let takes = self.lock().resize_takes;
         self.lock().begun += 1;
         tokio::time::sleep(takes).await;
@@ -222,7 +231,6 @@ impl Actuator for World {
         if facts.refuses {
             return Err(EngineError::Refused("not today".to_owned()));
         }
-        let service = id.strip_prefix("crypto-").unwrap();
         facts.services.get_mut(service).unwrap().1 = to_bytes;
         let all_bytes = facts.services.values().map(|(_, limit)| limit).sum();
         facts.most_bytes = facts.most_bytes.max(all_bytes);
