@@ -21,7 +21,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.others
                 .insert(container.id.clone(), known_bytes.unwrap_or(0));
         }
-        self.is_room_unknown = false;
+        (self.is_host_known, self.is_room_unknown) = (true, false);
         for LeftOut { id, .. } in left_out {
             if let Some(bytes) = before.get(id) {
                 // It still runs, and holds what it held.

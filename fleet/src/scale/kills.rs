@@ -18,6 +18,10 @@ impl<A: Actuator + 'static> Scaler<A> {
     pub(super) async fn happened(&mut self, event: Event) {
         let now = Instant::now();
         let is_kill = event.what == Happening::OomKill;
+        if is_kill && !self.is_host_known {
+            self.keep_for_later(now, event);
+            return;
+        }
         if is_kill && !self.tracked.contains_key(&event.id) {
             // It came since the last round.
             match self.engine.containers().await {

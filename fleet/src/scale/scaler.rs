@@ -79,6 +79,8 @@ pub(super) struct Scaler<A> {
     pub(super) profile_budget_bytes: u64,
     /// What the others hold, each.
     pub(super) others: BTreeMap<String, u64>,
+    /// A round has been: before that nobody knows who holds what, and a kill that is told waits for it.
+    pub(super) is_host_known: bool,
     /// Somebody runs whose limit was never seen: what is left of the budget is not known.
     pub(super) is_room_unknown: bool,
     /// Something waits for room since the last round.
@@ -121,6 +123,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             budget_bytes: profile.budget_bytes,
             profile_budget_bytes: profile.budget_bytes,
             others: BTreeMap::new(),
+            is_host_known: false,
             is_room_unknown: false,
             is_short: false,
             has_shrunk: false,
