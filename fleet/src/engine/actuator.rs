@@ -120,6 +120,11 @@ pub trait Actuator: Send + Sync {
         Vec::new()
     }
 
+    /// Memory of the host that all share. `None`: not known here.
+    fn host_bytes(&self) -> impl Future<Output = Result<Option<u64>, EngineError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// What one uses now.
     fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
 

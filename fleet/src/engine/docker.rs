@@ -194,6 +194,11 @@ impl Actuator for Docker {
         lock(&self.left_out).clone()
     }
 
+    async fn host_bytes(&self) -> Result<Option<u64>, EngineError> {
+        let host_bytes = self.host_memory_bytes().await?;
+        Ok(Some(host_bytes).filter(|bytes| *bytes < u64::MAX))
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         let once = StatsOptionsBuilder::default()
             .stream(false)

@@ -1,6 +1,7 @@
 //! The host's budget: what the profile's services may have together, and what of that is held.
 
-use crate::engine::{Actuator, LeftOut};
+use crate::engine::{Actuator, LeftOut, host_warning, is_too_small};
+use crate::profile::Profile;
 use crate::scale::gather::Seen;
 use crate::scale::scaler::Scaler;
 use crate::scale::tracked::Tracked;
@@ -46,6 +47,28 @@ impl<A: Actuator + 'static> Scaler<A> {
             let text = "no other container on the host holds any of the budget any more";
             self.voice.over("others", text);
         }
+    }
+
+    /// A profile for a larger host hands out no more than this one has, less what the profile keeps for the system.
+    pub(super) fn limit_to_host(&mut self, profile: &Profile, host_bytes: u64) {
+        if !is_too_small(host_bytes, profile.host_bytes) {
+            self.profile_budget_bytes = self.profile_budget_bytes.min(host_bytes);
+            return;
+        }
+        let kept_bytes = profile.host_bytes.saturating_sub(profile.budget_bytes);
+        let most_bytes = host_bytes.saturating_sub(kept_bytes);
+        self.profile_budget_bytes = self.profile_budget_bytes.min(most_bytes);
+        let warning = host_warning(
+            host_bytes,
+            &profile.name,
+            profile.host_bytes,
+            profile.limits_bytes(),
+        );
+        let budget = human(self.profile_budget_bytes);
+        self.voice.note(&format!(
+            "{warning}; the budget is {budget}: {} are kept for the system",
+            human(kept_bytes)
+        ));
     }
 
     /// All of the profile's together.

@@ -43,6 +43,7 @@ pub async fn run<A: Actuator + 'static>(
 ) -> Result<(), Failure> {
     let engine = Arc::new(engine);
     engine.containers().await?;
+    let host_bytes = engine.host_bytes().await?;
     let _claim = claimed(&settings)?;
     let mut state = load(&settings, &mut voice)?;
     state.last_event_ns = listen_from(state.last_event_ns, now_ns());
@@ -56,6 +57,9 @@ pub async fn run<A: Actuator + 'static>(
         voice,
         send.clone(),
     );
+    if let Some(host_bytes) = host_bytes {
+        scaler.limit_to_host(profile, host_bytes);
+    }
     if let Some(address) = settings.metrics {
         let bound = serve(address, scaler.figures.clone()).await?;
         scaler

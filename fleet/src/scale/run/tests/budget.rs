@@ -1,5 +1,7 @@
 //! What the host has, and who holds it.
 
+use std::time::Duration;
+
 use crate::scale::run::tests::fake::{MIB, Stage, World};
 use crate::scale::run::tests::pass;
 
@@ -145,4 +147,34 @@ async fn what_has_no_limit_holds_what_it_uses() {
         assert_eq!(world.resizes(), [("crypto-a", 130)], "{unlimited}");
         stage.stop().await.result.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_smaller_than_the_profile_s_gives_what_it_has() {
+    // The profile is for 4 GB, of which 136 MB are kept.
+    for (host_mib, to_mib) in [(4096, 150), (3900, 150), (350, 114), (200, 100)] {
+        let world = World::new(&[("a", 90, 100), ("b", 50, 100)]);
+        world.lock().host_bytes = Some(host_mib * MIB);
+        let stage = Stage::new(&world, 3960);
+        pass(1).await;
+        assert_eq!(world.limit("a") / MIB, to_mib, "{host_mib}");
+        let ended = stage.stop().await;
+        ended.result.unwrap();
+        let said = ended.notes.iter().any(|note| {
+            let parts = ["warning: this host has", "the profile test is for 4 GiB"];
+            parts.iter().all(|part| note.contains(part))
+        });
+        assert_eq!(said, host_mib < 3000, "{:?}", ended.notes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_before_the_first_round_waits_until_it_is_known_who_else_is_there() {
+    let world = World::new(&[("a", 40, 100), ("stranger", 0, 500)]);
+    world.lock().usage_takes = Duration::from_secs(1);
+    let stage = Stage::new(&world, 610);
+    world.kill("a").await;
+    pass(3).await;
+    assert_eq!(world.resizes(), [("crypto-a", 110)]);
+    stage.stop().await.result.unwrap();
 }

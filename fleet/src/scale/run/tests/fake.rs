@@ -191,6 +191,10 @@ impl Actuator for World {
         self.lock().listened_from_ns = at_ns;
     }
 
+    async fn host_bytes(&self) -> Result<Option<u64>, EngineError> {
+        Ok(self.lock().host_bytes)
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         self.answers()?;
         self.lock().usages += 1;
