@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use plimsoll_fleet::engine::{Actuator, Container, EngineError, Event, Usage};
+use plimsoll_fleet::engine::{Actuator, Container, EngineError, Event, Usage, Way};
 use plimsoll_fleet::profile::{Profile, Source, read};
 use plimsoll_fleet::scale::{Settings, Voice, run};
 use tokio::sync::mpsc;
@@ -41,12 +41,7 @@ impl Actuator for Fake {
         })
     }
 
-    async fn resize(
-        &self,
-        id: &str,
-        to_bytes: u64,
-        _used_bytes: Option<u64>,
-    ) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, _way: Way) -> Result<(), EngineError> {
         self.0.lock().unwrap().insert(id.to_owned(), to_bytes);
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! One task has all the state and does all the resizing, one at a time; what takes long (readings, cleanups) is done beside it and comes
 //! back as a message. So a kill is answered at once, and nothing is half done when it ends.
 
+mod budget;
 mod changes;
 mod clock;
 mod endpoint;

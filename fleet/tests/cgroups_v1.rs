@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use plimsoll_fleet::engine::{Actuator, Cgroups, EngineError, Event, Happening};
+use plimsoll_fleet::engine::{Actuator, Cgroups, EngineError, Event, Happening, Way};
 use tokio::sync::mpsc;
 
 const MIB: u64 = 1 << 20;
@@ -115,19 +115,22 @@ async fn limits_grow_shrink_and_stay_when_refused() {
 
     let with_swap = tree.limits().1;
     for to in [256 * MIB, 100 * MIB] {
-        engine.resize(id, to, None).await.unwrap();
+        engine.resize(id, to, Way::Set).await.unwrap();
         assert_eq!(tree.limits(), (to, with_swap.map(|_| to)));
     }
 
     // What is refused leaves both as they were.
     let before = tree.limits();
-    let refused = engine.resize(id, 20 * MIB, None).await.unwrap_err();
+    let refused = engine.resize(id, 20 * MIB, Way::Set).await.unwrap_err();
     assert!(matches!(refused, EngineError::Refused(_)), "{refused}");
     assert_eq!(tree.limits(), before);
 
     input.write_all(b"\n").unwrap();
     child.wait().unwrap();
-    let gone = engine.resize("no-such", 200 * MIB, None).await.unwrap_err();
+    let gone = engine
+        .resize("no-such", 200 * MIB, Way::Set)
+        .await
+        .unwrap_err();
     assert!(matches!(gone, EngineError::Gone(_)), "{gone}");
 }
 

@@ -91,9 +91,42 @@ fn bad_input_is_named_with_what_to_do() {
         let output = scale(args).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{args:?}");
     }
+    // A space, and one character less than are enough.
+    for token in ["sixteen or more words", "fifteen-letters"] {
+        let mut command = scale(&["--cgroups", &cgroups, "--state", &state, "--once"]);
+        let output = command.env("PLIMSOLL_CLEANUP_TOKEN", token).output();
+        failed(&output.unwrap(), 78, &["PLIMSOLL_CLEANUP_TOKEN", "16"]);
+    }
     let mut command = scale(&["--cgroups", &cgroups, "--state", &state, "--once"]);
-    let output = command.env("PLIMSOLL_CLEANUP_TOKEN", "two words").output();
-    failed(&output.unwrap(), 78, &["PLIMSOLL_CLEANUP_TOKEN"]);
+    let output = command
+        .env("PLIMSOLL_CLEANUP_TOKEN", "sixteen-letters!")
+        .output();
+    assert_eq!(output.unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn a_host_that_is_smaller_than_the_profile_s_is_said() {
+    let folder = TempDir::new().unwrap();
+    let cgroups = file(&folder, "cgroups");
+    fs::create_dir(&cgroups).unwrap();
+    fs::write(Path::new(&cgroups).join("memory.max"), "8589934592\n").unwrap();
+    let state = file(&folder, "state.json");
+    for (profile, is_said) in [("production", true), ("development", false)] {
+        let args = [
+            "--cgroups",
+            &cgroups,
+            "--state",
+            &state,
+            "--profile",
+            profile,
+            "--once",
+        ];
+        let output = scale(&args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let warning = "warning: this host has 8 GiB, and the profile production is for 16 GiB";
+        assert_eq!(said.contains(warning), is_said, "{said}");
+    }
 }
 
 #[test]

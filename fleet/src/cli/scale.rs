@@ -15,6 +15,8 @@ use crate::scale::{self, Settings, Voice};
 
 /// What services want to hear before they clean up.
 const TOKEN_VARIABLE: &str = "PLIMSOLL_CLEANUP_TOKEN";
+/// As long as services want it.
+const SHORTEST_TOKEN: usize = 16;
 pub(super) const DEFAULT_STATE: &str = "/var/lib/plimsoll/scale.json";
 const SHORTEST_INTERVAL_S: u64 = 1;
 const LONGEST_INTERVAL_S: u64 = 24 * 60 * 60;
@@ -120,13 +122,19 @@ fn default_state(dry_run: bool) -> Option<PathBuf> {
     may_write.then(|| path.to_owned())
 }
 
+fn is_token(text: &str) -> bool {
+    text.len() >= SHORTEST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn token() -> Result<Option<String>, Failure> {
     match env::var(TOKEN_VARIABLE) {
         Ok(token) if token.is_empty() => Ok(None),
-        Ok(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(token)),
+        Ok(token) if is_token(&token) => Ok(Some(token)),
         Ok(_) | Err(env::VarError::NotUnicode(_)) => Err(Failure::new(
             Failure::CONFIG,
-            format!("{TOKEN_VARIABLE}: a token has visible ASCII characters only"),
+            format!(
+                "{TOKEN_VARIABLE}: a token has {SHORTEST_TOKEN} or more characters, all of them visible ASCII; write one with `openssl rand -hex 16`"
+            ),
         )),
         Err(env::VarError::NotPresent) => Ok(None),
     }

@@ -6,6 +6,7 @@ use std::future::Future;
 use tokio::sync::mpsc;
 
 use crate::engine::Event;
+use crate::size::human;
 
 /// A running container, or a cgroup directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub enum EngineError {
     Refused(String),
     /// The system forbids it.
     NoPermission(String),
+    /// Somebody else changed the limit meanwhile, to that (`None`: unlimited); nothing was changed. See [`Way`].
+    Overtaken(Option<u64>),
 }
 
 impl fmt::Display for EngineError {
@@ -62,11 +65,50 @@ impl fmt::Display for EngineError {
             EngineError::Gone(what) => write!(f, "no such container: {what}"),
             EngineError::Refused(what) => write!(f, "the engine refused: {what}"),
             EngineError::NoPermission(what) => write!(f, "no permission: {what}"),
+            EngineError::Overtaken(limit_bytes) => {
+                let limit = limit_bytes.map_or_else(|| "no limit".to_owned(), human);
+                write!(f, "it has {limit} meanwhile")
+            }
         }
     }
 }
 
 impl std::error::Error for EngineError {}
+
+/// What a change is for. Who decides by a reading may be overtaken: by an operator, or by another tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Whatever is in force.
+    Set,
+    /// More: nothing is done where more than that is in force.
+    Up,
+    /// Less: nothing is done where less than that is in force. `used_bytes` is for who has just asked: an engine that takes its time for
+    /// a reading then takes none of its own.
+    Down { used_bytes: Option<u64> },
+}
+
+/// The kernel rounds to whole pages, and those can have so much.
+const PAGE_BYTES: u64 = 64 << 10;
+
+impl Way {
+    /// Whether it is still one, where `limit_bytes` is in force.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Overtaken`].
+    pub fn check(self, limit_bytes: Option<u64>, to_bytes: u64) -> Result<(), EngineError> {
+        let is_bytes = limit_bytes.unwrap_or(u64::MAX);
+        let is_overtaken = match self {
+            Way::Set => false,
+            Way::Up => is_bytes.saturating_sub(to_bytes) >= PAGE_BYTES,
+            Way::Down { .. } => to_bytes.saturating_sub(is_bytes) >= PAGE_BYTES,
+        };
+        match is_overtaken {
+            true => Err(EngineError::Overtaken(limit_bytes)),
+            false => Ok(()),
+        }
+    }
+}
 
 /// The little that a scaler needs of an engine.
 pub trait Actuator: Send + Sync {
@@ -78,17 +120,21 @@ pub trait Actuator: Send + Sync {
         Vec::new()
     }
 
+    /// Memory of the host that all share. `None`: not known here.
+    fn host_bytes(&self) -> impl Future<Output = Result<Option<u64>, EngineError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// What one uses now.
     fn usage(&self, id: &str) -> impl Future<Output = Result<Usage, EngineError>> + Send;
 
     /// Limit of memory, and of memory and swap together, both to the same; all or nothing.
-    /// What leaves less than [`least_limit_bytes`](crate::engine::least_limit_bytes) is refused. `used_bytes` is for who has just asked:
-    /// an engine that takes its time for a reading then takes none of its own.
+    /// What leaves less than [`least_limit_bytes`](crate::engine::least_limit_bytes) is refused.
     fn resize(
         &self,
         id: &str,
         to_bytes: u64,
-        used_bytes: Option<u64>,
+        way: Way,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// From when on [`watch`](Actuator::watch) tells what happened, in nanoseconds since the epoch. An engine that remembers nothing
@@ -101,4 +147,38 @@ pub trait Actuator: Send + Sync {
         &self,
         events: &mpsc::Sender<Event>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_was_overtaken_is_none() {
+        const MIB: u64 = 1 << 20;
+        let down = Way::Down { used_bytes: None };
+        let table = [
+            (Way::Up, Some(64), 100, true),
+            (Way::Up, Some(100), 100, true),
+            (Way::Up, Some(101), 100, false),
+            (Way::Up, None, 100, false),
+            (down, Some(101), 100, true),
+            (down, Some(100), 100, true),
+            (down, Some(99), 100, false),
+            (down, None, 100, true),
+            (Way::Set, Some(64), 100, true),
+            (Way::Set, Some(101), 100, true),
+        ];
+        for (way, limit_mib, to_mib, is_one) in table {
+            let limit_bytes = limit_mib.map(|mib: u64| mib * MIB);
+            let checked = way.check(limit_bytes, to_mib * MIB);
+            assert_eq!(checked.is_ok(), is_one, "{way:?} {limit_mib:?} {to_mib}");
+            if let Err(error) = checked {
+                assert!(matches!(error, EngineError::Overtaken(limit) if limit == limit_bytes));
+            }
+        }
+        // Not by what the kernel rounds.
+        Way::Up.check(Some(100 * MIB + 4096), 100 * MIB).unwrap();
+        down.check(Some(100 * MIB - 4096), 100 * MIB).unwrap();
+    }
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage};
+use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage, Way};
 use crate::engine::cgroups::directory::Directory;
 use crate::engine::event::{Event, Happening, now_ns};
+use crate::engine::host;
 
 /// Nobody rings when the kernel kills: the counters are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -170,6 +171,13 @@ impl Actuator for Cgroups {
         left_out.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What the directory itself may have, where that is less than the machine's.
+    async fn host_bytes(&self) -> Result<Option<u64>, EngineError> {
+        let limits = Directory::open(self.root.clone()).and_then(|root| root.limits());
+        let limit_bytes = limits.ok().and_then(|limits| limits.memory_bytes);
+        Ok(limit_bytes.into_iter().chain(host::machine_bytes()).min())
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         let directory = self.directory(id)?;
         Ok(Usage {
@@ -179,10 +187,10 @@ impl Actuator for Cgroups {
         })
     }
 
-    async fn resize(&self, id: &str, to_bytes: u64, _: Option<u64>) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, way: Way) -> Result<(), EngineError> {
         let directory = self.directory(id)?;
         // The kernel takes pages back while it writes a lower limit: not on the thread of the loop.
-        let write = move || limits::set(&directory, to_bytes);
+        let write = move || limits::set(&directory, to_bytes, way);
         match tokio::task::spawn_blocking(write).await {
             Ok(written) => written,
             Err(error) => Err(EngineError::Refused(error.to_string())),
@@ -272,6 +280,26 @@ mod tests {
         std::fs::write(root.path().join("crypto-b/memory.max"), "max").unwrap();
         assert_eq!(cgroups.containers().await.unwrap().len(), 2);
         assert!(cgroups.left_out().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_host_has_what_the_directory_may_have() {
+        let root = tempfile::TempDir::new().unwrap();
+        let machine = host::machine_bytes().unwrap();
+        let host_bytes = async || {
+            let cgroups = Cgroups::open(root.path()).unwrap();
+            cgroups.host_bytes().await.unwrap()
+        };
+        assert_eq!(host_bytes().await, Some(machine));
+        for (text, bytes) in [
+            ("1048576", 1 << 20),
+            ("max", machine),
+            ("a lot", machine),
+            ("1000000000000000", machine),
+        ] {
+            std::fs::write(root.path().join("memory.max"), text).unwrap();
+            assert_eq!(host_bytes().await, Some(bytes), "{text}");
+        }
     }
 
     #[test]

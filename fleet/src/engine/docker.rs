@@ -15,7 +15,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage};
+use crate::engine::actuator::{Actuator, Container, EngineError, LeftOut, Usage, Way};
 use crate::engine::docker::error::Asked;
 use crate::engine::event::{Event, Happening, now_ns};
 use crate::engine::room;
@@ -194,6 +194,11 @@ impl Actuator for Docker {
         lock(&self.left_out).clone()
     }
 
+    async fn host_bytes(&self) -> Result<Option<u64>, EngineError> {
+        let host_bytes = self.host_memory_bytes().await?;
+        Ok(Some(host_bytes).filter(|bytes| *bytes < u64::MAX))
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         let once = StatsOptionsBuilder::default()
             .stream(false)
@@ -226,14 +231,14 @@ impl Actuator for Docker {
         })
     }
 
-    async fn resize(
-        &self,
-        id: &str,
-        to_bytes: u64,
-        used_bytes: Option<u64>,
-    ) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, way: Way) -> Result<(), EngineError> {
         let before = self.limits(id).await?;
         let limit_bytes = positive(Some(before.memory));
+        way.check(limit_bytes, to_bytes)?;
+        let used_bytes = match way {
+            Way::Down { used_bytes } => used_bytes,
+            Way::Set | Way::Up => None,
+        };
         // The engine takes its readings once a second, and one waits for the next: not where it makes no difference, and not where
         // the caller has one.
         let is_lower = limit_bytes.is_none_or(|limit| to_bytes < limit);

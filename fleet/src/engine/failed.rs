@@ -9,7 +9,7 @@ impl From<EngineError> for Failure {
         let code = match error {
             EngineError::Away(_) => Failure::UNAVAILABLE,
             EngineError::Gone(_) => Failure::NO_HOST,
-            EngineError::Refused(_) => Failure::REFUSED,
+            EngineError::Refused(_) | EngineError::Overtaken(_) => Failure::REFUSED,
             EngineError::NoPermission(_) => Failure::NO_PERMISSION,
         };
         Failure::new(code, error)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::decide::{Action, Alert, Verdict, Wanted, share};
-use crate::engine::{Actuator, EngineError, now_ns};
+use crate::engine::{Actuator, EngineError, Way, now_ns};
 use crate::failure::Failure;
 use crate::scale::scaler::Scaler;
 use crate::scale::state::Change;
@@ -23,6 +23,20 @@ pub(super) struct Planned {
     pub(super) verdict: Verdict,
     /// It is less than what was decided.
     is_cut: bool,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    NotDone,
+    /// Somebody else was faster; the limit is known anew.
+    Overtaken,
+}
+
+/// In words; `None`: there is none.
+pub(super) fn limit(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "no limit".to_owned(), human)
 }
 
 impl<A: Actuator + 'static> Scaler<A> {
@@ -58,15 +72,13 @@ impl<A: Actuator + 'static> Scaler<A> {
         let Action::Grow { to_bytes } = planned.verdict.action else {
             return true;
         };
-        let held = |one: &Tracked| one.held_bytes();
-        let all_bytes = self.tracked.values().map(held).fold(0, u64::saturating_add);
-        let its_bytes = self.tracked.get(&planned.id).map_or(0, held);
+        let its_bytes = self.tracked.get(&planned.id).map_or(0, Tracked::held_bytes);
         let more_bytes = to_bytes.saturating_sub(its_bytes);
-        more_bytes == 0 || all_bytes.saturating_add(more_bytes) <= self.budget_bytes
+        more_bytes == 0 || self.held_bytes().saturating_add(more_bytes) <= self.may_be_held_bytes()
     }
 
     /// What grows at once, what shrinks begins to.
-    pub(super) async fn carry_out(&mut self, planned: Planned) {
+    pub(super) async fn carry_out(&mut self, planned: Planned) -> Outcome {
         let Planned {
             id,
             verdict,
@@ -78,9 +90,13 @@ impl<A: Actuator + 'static> Scaler<A> {
                 if self.settings.once || is_cut {
                     self.say(&id, None, "", &verdict.reason);
                 }
+                Outcome::NotDone
             }
             Action::Grow { to_bytes } => self.grow(&id, to_bytes, &verdict.reason).await,
-            Action::Shrink { to_bytes } => self.begin_to_shrink(&id, to_bytes, verdict.reason),
+            Action::Shrink { to_bytes } => {
+                self.begin_to_shrink(&id, to_bytes, verdict.reason);
+                Outcome::NotDone
+            }
         }
     }
 
@@ -106,7 +122,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                 verdict: verdict.filter(is_growing).unwrap_or_else(hold),
             });
         }
-        share(&mut wanted, self.budget_bytes);
+        share(&mut wanted, self.may_be_held_bytes());
         let mut got: BTreeMap<_, _> = ids
             .into_iter()
             .zip(wanted.into_iter().map(|one| one.verdict))
@@ -142,33 +158,33 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
     }
 
-    async fn grow(&mut self, id: &str, to_bytes: u64, reason: &str) {
-        let Some(from_bytes) = self.tracked.get(id).and_then(|one| one.limit_bytes) else {
-            return;
+    async fn grow(&mut self, id: &str, to_bytes: u64, reason: &str) -> Outcome {
+        let from_bytes = self.tracked.get(id).and_then(|one| one.limit_bytes);
+        let Some(from_bytes) = from_bytes.filter(|from| to_bytes > *from) else {
+            return Outcome::NotDone;
         };
-        if to_bytes <= from_bytes {
-            return;
-        }
         if self.settings.dry_run {
             self.say(id, Some((from_bytes, to_bytes)), DRY_RUN, reason);
-            return;
+            return Outcome::NotDone;
         }
-        if self.resize(id, from_bytes, to_bytes, None).await {
+        let outcome = self.resize(id, from_bytes, to_bytes, Way::Up).await;
+        if outcome == Outcome::Done {
             self.say(id, Some((from_bytes, to_bytes)), "", reason);
         }
+        outcome
     }
 
-    /// Whether it is done; if not, it was said why.
+    /// If it is not done, it was said why.
     pub(super) async fn resize(
         &mut self,
         id: &str,
         from_bytes: u64,
         to_bytes: u64,
-        used_bytes: Option<u64>,
-    ) -> bool {
-        let done = self.engine.resize(id, to_bytes, used_bytes).await;
+        way: Way,
+    ) -> Outcome {
+        let done = self.engine.resize(id, to_bytes, way).await;
         let Some(one) = self.tracked.get_mut(id) else {
-            return false;
+            return Outcome::NotDone;
         };
         let key = one.key.clone();
         let about = format!("resize {key}");
@@ -189,6 +205,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                     .resized(now_s, from_bytes, to_bytes);
                 let change = Change {
                     at_s: now_s,
+                    at_ns: now_ns(),
                     from_bytes,
                     to_bytes,
                 };
@@ -203,18 +220,27 @@ impl<A: Actuator + 'static> Scaler<A> {
                 });
                 self.voice
                     .over(&about, &format!("{key}: can be resized again"));
-                true
+                Outcome::Done
             }
             Err(EngineError::Gone(_)) => {
-                self.tracked.remove(id);
-                self.voice
-                    .note(&format!("{key}: ended before its limit was changed"));
-                false
+                self.vanished(id, "before its limit was changed");
+                Outcome::NotDone
+            }
+            Err(EngineError::Overtaken(limit_bytes)) => {
+                one.limit_bytes = limit_bytes;
+                // What was read before knows nothing of that.
+                one.changed = Some(Instant::now());
+                self.figures.of(&key, |of| of.limit_bytes = limit_bytes);
+                let (is, to) = (limit(limit_bytes), human(to_bytes));
+                self.voice.note(&format!(
+                    "{key}: was given {is} meanwhile, and keeps that instead of {to}"
+                ));
+                Outcome::Overtaken
             }
             Err(error @ EngineError::Away(_)) => {
                 self.engine_is_away(&error);
                 self.failed(error.into());
-                false
+                Outcome::NotDone
             }
             Err(error) => {
                 self.figures.of(&key, |of| of.refused_total += 1);
@@ -222,8 +248,17 @@ impl<A: Actuator + 'static> Scaler<A> {
                 self.voice.note_once(&about, &text);
                 let code = Failure::from(error).code;
                 self.failed(Failure::new(code, text));
-                false
+                Outcome::NotDone
             }
+        }
+    }
+
+    /// The next list says whether its room is free: it may only wait for its restart.
+    pub(super) fn vanished(&mut self, id: &str, when: &str) {
+        if let Some(one) = self.tracked.get(id) {
+            let text = format!("{}: ended {when}", one.key);
+            self.voice.note(&text);
+            self.failed(Failure::new(Failure::NO_HOST, text));
         }
     }
 

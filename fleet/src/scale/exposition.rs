@@ -59,8 +59,9 @@ pub(super) fn read(text: &str) -> Result<Told, Nonsense> {
                 let bytes = value(rest)
                     .filter(|bytes| (0.0..=MOST_BYTES).contains(bytes))
                     .ok_or_else(nonsense)?;
-                let sum = told.reclaimable_bytes.unwrap_or(0) + bytes as u64;
-                told.reclaimable_bytes = Some(sum);
+                let sum = told.reclaimable_bytes.unwrap_or(0) as f64 + bytes;
+                let sum = Some(sum).filter(|sum| *sum <= MOST_BYTES);
+                told.reclaimable_bytes = Some(sum.ok_or_else(nonsense)? as u64);
             }
             LEVEL => {
                 let levels = 0..=HIGHEST_LEVEL;
@@ -189,6 +190,17 @@ mod tests {
         }
         for text in ["", "<html>not found</html>", "up 1\n"] {
             assert_eq!(read(text), Err(Nonsense::Nothing), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sum_that_no_service_has_is_nonsense() {
+        let line = "plimsoll_reclaimable_bytes 9007199254740992\n";
+        assert_eq!(read(line).unwrap().reclaimable_bytes, Some(1 << 53));
+        // So many overflow.
+        for lines in [2, 2048] {
+            let error = read(&line.repeat(lines)).unwrap_err();
+            assert!(matches!(error, Nonsense::Line { number: 2, .. }), "{error}");
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) struct All {
     pub(super) rounds_failed_total: u64,
     pub(super) engine_is_up: bool,
     pub(super) budget_bytes: u64,
+    pub(super) held_bytes: u64,
     pub(super) services: BTreeMap<String, Of>,
 }
 
@@ -108,6 +109,11 @@ const OF_ALL: &[OfAll] = &[
         "budget_bytes",
         "What all limits together may come to.",
         |all| all.budget_bytes,
+    ),
+    (
+        "held_bytes",
+        "What all limits together come to; of what has no limit what it uses.",
+        |all| all.held_bytes,
     ),
 ];
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
 use crate::engine::{Actuator, Container, EngineError, LeftOut, Usage};
 use crate::scale::exposition::Told;
 use crate::scale::scrape::Scraper;
@@ -13,7 +11,7 @@ use crate::scale::scrape::Scraper;
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) container: Container,
-    /// `None`: it is not in the profile, and nobody asked.
+    /// `None`: it is not in the profile and has a limit, so nobody asked.
     pub(super) usage: Option<Result<Usage, EngineError>>,
     /// `None`: it has no metrics.
     pub(super) told: Option<Result<Told, String>>,
@@ -35,46 +33,47 @@ pub(super) async fn gather<A: Actuator + 'static>(
     scraper: Scraper,
     ports: Ports,
 ) -> Result<Reading, EngineError> {
-    let mut readings = JoinSet::new();
     let containers = engine.containers().await?;
     let left_out = engine.left_out();
-    for (position, mut container) in containers.into_iter().enumerate() {
-        let (engine, scraper) = (Arc::clone(&engine), scraper.clone());
+    let mut readings = Vec::with_capacity(containers.len());
+    for mut container in containers {
         let port = ports.get(&container.service).copied();
-        readings.spawn(async move {
-            let Some(port) = port else {
-                return (position, Seen::outside(container));
-            };
-            if let (None, Some(port)) = (&container.metrics_url, port) {
-                container.metrics_url = Some(format!("http://127.0.0.1:{port}/metrics"));
-            }
-            // Docker's reading may take a second, and is new when it comes. Claims from before it would lack what a cache took meanwhile,
-            // and a peak of the floor is remembered for long.
-            let usage = Some(engine.usage(&container.id).await);
-            let told = match &container.metrics_url {
-                Some(url) => Some(scraper.metrics(url).await),
-                None => None,
-            };
-            let seen = Seen {
-                container,
-                usage,
-                told,
-            };
-            (position, seen)
+        if let (None, Some(Some(port))) = (&container.metrics_url, port) {
+            container.metrics_url = Some(format!("http://127.0.0.1:{port}/metrics"));
+        }
+        // Of others it matters what they hold: their limit, else what they use.
+        let is_asked = port.is_some() || container.limit_bytes.is_none();
+        let url = container.metrics_url.clone().filter(|_| port.is_some());
+        let (engine, scraper, id) = (Arc::clone(&engine), scraper.clone(), container.id.clone());
+        let reading = is_asked.then(|| {
+            tokio::spawn(async move {
+                // Docker's reading may take a second, and is new when it comes. Claims from before it would lack what a cache took
+                // meanwhile, and a peak of the floor is remembered for long.
+                let usage = engine.usage(&id).await;
+                let told = match url {
+                    Some(url) => Some(scraper.metrics(&url).await),
+                    None => None,
+                };
+                (usage, told)
+            })
+        });
+        readings.push((container, reading));
+    }
+    let mut seen = Vec::with_capacity(readings.len());
+    for (container, reading) in readings {
+        let (usage, told) = match reading {
+            None => (None, None),
+            Some(reading) => match reading.await {
+                Ok((usage, told)) => (Some(usage), told),
+                // Of one service only, and the others are waited for.
+                Err(mistake) => (Some(Err(EngineError::Refused(mistake.to_string()))), None),
+            },
+        };
+        seen.push(Seen {
+            container,
+            usage,
+            told,
         });
     }
-    let mut all = readings.join_all().await;
-    all.sort_by_key(|(position, _)| *position);
-    let seen = all.into_iter().map(|(_, seen)| seen).collect();
     Ok(Reading { seen, left_out })
-}
-
-impl Seen {
-    fn outside(container: Container) -> Seen {
-        Seen {
-            container,
-            usage: None,
-            told: None,
-        }
-    }
 }

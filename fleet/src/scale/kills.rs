@@ -2,11 +2,11 @@
 
 use tokio::time::Instant;
 
-use crate::decide::{Observation, decide};
+use crate::decide::{Observation, Verdict, decide};
 use crate::engine::{Actuator, Event, Happening, now_ns};
+use crate::scale::changes::{Outcome, limit};
 use crate::scale::scaler::Scaler;
 use crate::scale::tracked::{Before, Tracked, update};
-use crate::size::human;
 
 /// Within this time one kill may be told several times.
 const SAME_KILL_NS: u64 = NS;
@@ -18,6 +18,10 @@ impl<A: Actuator + 'static> Scaler<A> {
     pub(super) async fn happened(&mut self, event: Event) {
         let now = Instant::now();
         let is_kill = event.what == Happening::OomKill;
+        if is_kill && !self.is_host_known {
+            self.keep_for_later(now, event);
+            return;
+        }
         if is_kill && !self.tracked.contains_key(&event.id) {
             // It came since the last round.
             match self.engine.containers().await {
@@ -100,10 +104,13 @@ impl<A: Actuator + 'static> Scaler<A> {
         self.planned.retain(|planned| planned.id != id);
         let key = one.key.clone();
         let (policy, limit_bytes) = (one.policy.clone(), one.limit_bytes);
-        let before = self.before(&id).filter(|before| at_ns < before.until_ns);
+        let before = self.before(&id).filter(|before| {
+            // A time that is still to come is from before the clock was set back, and says nothing.
+            at_ns < before.until_ns && before.until_ns <= now_ns()
+        });
         let then_bytes = before.map_or(limit_bytes, |before| Some(before.limit_bytes));
         self.figures.of(&key, |of| of.oom_kills_total += 1);
-        let at = then_bytes.map_or_else(|| "no limit".to_owned(), human);
+        let at = limit(then_bytes);
         self.voice
             .note(&format!("{key}: the kernel killed it for memory at {at}"));
         let (Some(policy), Some(limit_bytes), Some(then_bytes)) = (policy, limit_bytes, then_bytes)
@@ -112,7 +119,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         };
         let now_s = self.clock.now_s();
         let is_new = !self.histories.contains_key(&key);
-        let history = self.histories.entry(key).or_default();
+        let history = self.histories.entry(key.clone()).or_default();
         if is_new {
             // No round has seen it yet; this much is certain.
             let full = Observation {
@@ -129,11 +136,26 @@ impl<A: Actuator + 'static> Scaler<A> {
             history.resized(before.until_s, then_bytes, limit_bytes);
         }
         let verdict = decide(history, &policy, now_s);
-        for planned in self.shared(vec![(id, verdict)]) {
-            self.carry_out(planned).await;
+        let outcome = self.carry_out_now(&id, verdict).await;
+        if outcome == Outcome::Overtaken
+            && let Some(limit_bytes) = self.tracked.get(&id).and_then(|one| one.limit_bytes)
+            && let Some(history) = self.histories.get_mut(&key)
+        {
+            // Kills are told at once, so it was killed at what is in force, and needs more than that.
+            history.killed(now_s, limit_bytes);
+            let verdict = decide(history, &policy, now_s);
+            self.carry_out_now(&id, verdict).await;
         }
         // What is still planned was shared out before.
         self.is_shared_anew = !self.planned.is_empty();
+    }
+
+    async fn carry_out_now(&mut self, id: &str, verdict: Verdict) -> Outcome {
+        let mut outcome = Outcome::NotDone;
+        for planned in self.shared(vec![(id.to_owned(), verdict)]) {
+            outcome = self.carry_out(planned).await;
+        }
+        outcome
     }
 
     /// What it had before the last change, also if that was made by an earlier run.
@@ -142,7 +164,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         one.before.or_else(|| {
             let change = self.changes.get(&one.key)?;
             Some(Before {
-                until_ns: change.at_s.saturating_mul(NS),
+                until_ns: change.at_ns,
                 until_s: change.at_s,
                 limit_bytes: change.from_bytes,
             })

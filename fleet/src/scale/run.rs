@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, now_ns};
+use crate::engine::{Actuator, EngineError, now_ns};
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::scale::endpoint::serve;
@@ -25,6 +25,8 @@ const WAITING: usize = 64;
 const MOST_MISSED_NS: u64 = 86_400 * 1_000_000_000;
 /// So long after an engine was away it is asked again, at first.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longer than anything runs.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Watches and resizes the profile's services until `stop` ends.
 ///
@@ -41,6 +43,7 @@ pub async fn run<A: Actuator + 'static>(
 ) -> Result<(), Failure> {
     let engine = Arc::new(engine);
     engine.containers().await?;
+    let host_bytes = engine.host_bytes().await?;
     let _claim = claimed(&settings)?;
     let mut state = load(&settings, &mut voice)?;
     state.last_event_ns = listen_from(state.last_event_ns, now_ns());
@@ -54,6 +57,9 @@ pub async fn run<A: Actuator + 'static>(
         voice,
         send.clone(),
     );
+    if let Some(host_bytes) = host_bytes {
+        scaler.limit_to_host(profile, host_bytes);
+    }
     if let Some(address) = settings.metrics {
         let bound = serve(address, scaler.figures.clone()).await?;
         scaler
@@ -65,7 +71,13 @@ pub async fn run<A: Actuator + 'static>(
     let watching = tokio::spawn(watch(Arc::clone(&engine), ring));
     let ports = ports(profile, settings.is_local);
     let mut stop = std::pin::pin!(stop);
-    let mut pace = Pace::new(settings.interval);
+    // After a single round another comes only for who waits for room, not by time.
+    let interval = if settings.once {
+        NEVER
+    } else {
+        settings.interval
+    };
+    let mut pace = Pace::new(interval);
     let mut ended = Ok(());
     loop {
         tokio::select! {
@@ -77,14 +89,25 @@ pub async fn run<A: Actuator + 'static>(
                 scaler.carry_out_next().await;
             }
             Some(message) = messages.recv() => match message {
-                Message::Gathered(_, Err(error)) if settings.once => return Err(error.into()),
+                Message::Gathered(_, Err(failure)) if settings.once => return Err(failure),
                 message => take(&mut scaler, &mut pace, message).await,
             },
             () = tokio::time::sleep_until(pace.next), if !pace.is_under_way => {
                 pace.begin();
                 let round = gather(Arc::clone(&engine), scaler.scraper.clone(), Arc::clone(&ports));
                 let (send, began) = (send.clone(), Instant::now());
-                tokio::spawn(async move { send.send(Message::Gathered(began, round.await)).await });
+                // In a task of its own: one that panics must not leave the loop waiting for it.
+                let round = tokio::spawn(round);
+                tokio::spawn(async move {
+                    let round = match round.await {
+                        Ok(read) => read.map_err(Failure::from),
+                        Err(mistake) => Err(Failure::new(
+                            Failure::REFUSED,
+                            format!("a round ended by a mistake of this program: {mistake}"),
+                        )),
+                    };
+                    send.send(Message::Gathered(began, round)).await
+                });
             }
         }
         if !scaler.planned.is_empty() {
@@ -129,9 +152,23 @@ async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, me
             scaler.figures.all().rounds_failed_total += 1;
             pace.back_off();
         }
-        Message::EventsEnded(error) => scaler.engine_is_away(&error),
-        Message::Happened(event) => scaler.happened(event).await,
-        Message::Cleaned { id, asked, usage } => scaler.cleaned(&id, asked, usage).await,
+        Message::EventsEnded(error @ EngineError::Away(_)) => scaler.engine_is_away(&error),
+        Message::EventsEnded(error) => {
+            // All else may well be answered.
+            let text = format!("kills for memory are not seen: {error}; trying again");
+            scaler.voice.note_once("events", &text);
+        }
+        Message::Happened(event) => {
+            let text = "kills for memory are seen again";
+            scaler.voice.over("events", text);
+            scaler.happened(event).await;
+        }
+        Message::Cleaned {
+            id,
+            asked,
+            usage,
+            read,
+        } => scaler.cleaned(&id, asked, usage, read).await,
         Message::Settled { id, usage } => {
             scaler.settled(&id, usage).await;
             scaler.is_changed = true;

@@ -1,6 +1,7 @@
 //! [`Scaler`]: takes readings and events, and does what is decided.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -29,7 +30,7 @@ const ENGINE: &str = "engine";
 #[derive(Debug)]
 pub(super) enum Message {
     /// A reading of everything, and when it began.
-    Gathered(Instant, Result<Reading, EngineError>),
+    Gathered(Instant, Result<Reading, Failure>),
     Happened(Event),
     EventsEnded(EngineError),
     /// A service was asked to clean up, if it can be, and this is used since.
@@ -37,6 +38,7 @@ pub(super) enum Message {
         id: String,
         asked: Result<(), String>,
         usage: Result<Usage, EngineError>,
+        read: Instant,
     },
     /// A lower limit has been in force for a moment.
     Settled {
@@ -72,9 +74,15 @@ pub(super) struct Scaler<A> {
     pub(super) is_changed: bool,
     /// The worst so far.
     failure: Option<Failure>,
-    /// What the profile's services may have together: its budget, less what others on the host have.
+    /// What the profile's services may have together: its budget, less what others on the host hold.
     pub(super) budget_bytes: u64,
-    profile_budget_bytes: u64,
+    pub(super) profile_budget_bytes: u64,
+    /// What the others hold, each.
+    pub(super) others: BTreeMap<String, u64>,
+    /// A round has been: before that nobody knows who holds what, and a kill that is told waits for it.
+    pub(super) is_host_known: bool,
+    /// Somebody runs whose limit was never seen: what is left of the budget is not known.
+    pub(super) is_room_unknown: bool,
     /// Something waits for room since the last round.
     pub(super) is_short: bool,
     /// Something has shrunk since the last round.
@@ -114,6 +122,9 @@ impl<A: Actuator + 'static> Scaler<A> {
             failure: None,
             budget_bytes: profile.budget_bytes,
             profile_budget_bytes: profile.budget_bytes,
+            others: BTreeMap::new(),
+            is_host_known: false,
+            is_room_unknown: false,
             is_short: false,
             has_shrunk: false,
         }
@@ -165,7 +176,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
     }
 
-    pub(super) fn engine_is_away(&mut self, error: &EngineError) {
+    pub(super) fn engine_is_away(&mut self, error: &impl Display) {
         self.figures.all().engine_is_up = false;
         self.voice
             .note_once(ENGINE, &format!("{error}; trying again"));
@@ -187,6 +198,9 @@ impl<A: Actuator + 'static> Scaler<A> {
                 usage,
                 told,
             } = one;
+            if !self.tracked.contains_key(&container.id) {
+                continue;
+            }
             let about = format!("usage {}", container.id);
             let usage = match usage {
                 None => continue,
@@ -195,11 +209,8 @@ impl<A: Actuator + 'static> Scaler<A> {
                     self.voice.over(&about, &text);
                     usage
                 }
-                // It ended since the list.
-                Some(Err(EngineError::Gone(_))) => {
-                    self.tracked.remove(&container.id);
-                    continue;
-                }
+                // It ended since the list, or waits for its restart: the next list says whether its room is free.
+                Some(Err(EngineError::Gone(_))) => continue,
                 Some(Err(error)) => {
                     let text = format!("{}: its usage is unknown: {error}", container.id);
                     self.voice.note_once(&about, &text);
@@ -214,12 +225,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             let observed = self.observe(&container, usage, told);
             verdicts.extend(observed.map(|verdict| (container.id, verdict)));
         }
-        {
-            let mut all = self.figures.all();
-            all.rounds_total += 1;
-            all.engine_is_up = true;
-            all.budget_bytes = self.budget_bytes;
-        }
+        self.compare_with_budget();
         let shared = self.shared(verdicts);
         self.planned = shared.into();
         self.is_shared_anew = false;
@@ -249,27 +255,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             &self.policies,
             began,
         );
-        let others = containers
-            .iter()
-            .filter(|container| !self.policies.contains_key(&container.service));
-        let others_bytes: u64 = others
-            .filter_map(|container| container.limit_bytes)
-            .fold(0, u64::saturating_add);
-        self.budget_bytes = self.profile_budget_bytes.saturating_sub(others_bytes);
-        if others_bytes > 0 {
-            let text = format!(
-                "other containers on the host have limits of {}: {} of the budget are left for the profile's",
-                human(others_bytes),
-                human(self.budget_bytes)
-            );
-            // How much it is changes with each of them; the metrics have that.
-            self.voice.note_once("others", &text);
-        } else {
-            self.voice.over(
-                "others",
-                "no other container on the host has a limit any more",
-            );
-        }
+        self.count_others(seen, left_out);
         // What does not run uses nothing.
         let running: BTreeSet<&str> = self.tracked.values().map(|one| one.key.as_str()).collect();
         let (tracked, policies) = (&self.tracked, &self.policies);
@@ -348,6 +334,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
         let limit_bytes = usage.limit_bytes.or(container.limit_bytes);
         one.limit_bytes = limit_bytes;
+        one.used_bytes = Some(usage.used_bytes);
         let reclaimable_bytes = told.and_then(|told| told.reclaimable_bytes);
         self.figures.of(&key, |of| {
             of.limit_bytes = limit_bytes;

@@ -15,14 +15,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, EngineError, Usage, least_limit_bytes};
-use crate::scale::changes::DRY_RUN;
+use crate::decide::History;
+use crate::engine::{Actuator, EngineError, Usage, Way, least_limit_bytes};
+use crate::scale::changes::{DRY_RUN, Outcome};
 use crate::scale::scaler::{Message, Scaler};
 use crate::scale::tracked::Shrinking;
 use crate::size::human;
 
 /// What a lower limit sets off shows within this time.
 const SETTLES_IN: Duration = Duration::from_secs(2);
+/// So long a reading guards a change; one that has waited behind other changes does not, and the engine takes its own.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 
 impl<A: Actuator + 'static> Scaler<A> {
     /// Asks for a cleanup, beside the loop.
@@ -61,7 +64,13 @@ impl<A: Actuator + 'static> Scaler<A> {
                 _ => Ok(()),
             };
             let usage = engine.usage(&id).await;
-            let _ = messages.send(Message::Cleaned { id, asked, usage }).await;
+            let cleaned = Message::Cleaned {
+                id,
+                asked,
+                usage,
+                read: Instant::now(),
+            };
+            let _ = messages.send(cleaned).await;
         });
     }
 
@@ -71,6 +80,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         id: &str,
         asked: Result<(), String>,
         usage: Result<Usage, EngineError>,
+        read: Instant,
     ) {
         let Some(one) = self.tracked.get_mut(id) else {
             return;
@@ -89,12 +99,18 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
         let used_bytes = match usage {
             Ok(usage) => usage.used_bytes,
+            Err(EngineError::Gone(_)) => {
+                self.vanished(id, "before its limit was changed");
+                self.give_up(id, "");
+                return;
+            }
             Err(error) => {
                 self.give_up(id, &error.to_string());
                 return;
             }
         };
-        let least_bytes = least_limit_bytes(used_bytes);
+        let ratio = self.histories.get(&key).map_or(1.0, History::high_ratio);
+        let least_bytes = least_bytes(used_bytes, ratio);
         let to_bytes = shrinking.to_bytes.max(least_bytes);
         if to_bytes >= shrinking.from_bytes {
             let why = format!(
@@ -107,10 +123,9 @@ impl<A: Actuator + 'static> Scaler<A> {
         }
         let from_bytes = shrinking.from_bytes;
         // The loop waits for this. Others may want to shrink as well, or to grow.
-        if !self
-            .resize(id, from_bytes, to_bytes, Some(used_bytes))
-            .await
-        {
+        let used_bytes = Some(used_bytes).filter(|_| read.elapsed() <= FRESH_FOR);
+        let way = Way::Down { used_bytes };
+        if self.resize(id, from_bytes, to_bytes, way).await != Outcome::Done {
             self.give_up(id, "");
             return;
         }
@@ -143,7 +158,12 @@ impl<A: Actuator + 'static> Scaler<A> {
         let wrong = match usage {
             Ok(usage) => wrong(&usage, shrinking.to_bytes),
             // Nothing is left to take it back from.
-            Err(EngineError::Gone(_)) => None,
+            Err(EngineError::Gone(_)) => {
+                let (within_s, to) = (SETTLES_IN.as_secs(), human(shrinking.to_bytes));
+                let when = format!("within {within_s} s after its limit went down to {to}");
+                self.vanished(id, &when);
+                None
+            }
             Err(error) => {
                 let (key, to) = (&one.key, human(shrinking.to_bytes));
                 let text = format!("{key}: stays at {to}, and what it uses is unknown: {error}");
@@ -152,12 +172,14 @@ impl<A: Actuator + 'static> Scaler<A> {
             }
         };
         let Some(wrong) = wrong else {
-            one.shrinking = None;
+            if let Some(one) = self.tracked.get_mut(id) {
+                one.shrinking = None;
+            }
             self.has_shrunk = true;
             return;
         };
         let (from_bytes, to_bytes) = (shrinking.to_bytes, shrinking.from_bytes);
-        if self.resize(id, from_bytes, to_bytes, None).await {
+        if self.resize(id, from_bytes, to_bytes, Way::Up).await == Outcome::Done {
             let reason = format!("taken back: {wrong}");
             self.say(id, Some((from_bytes, to_bytes)), "", &reason);
         }
@@ -199,6 +221,13 @@ impl<A: Actuator + 'static> Scaler<A> {
             self.say(id, None, "", why);
         }
     }
+}
+
+/// The lowest limit at this usage: with the room that every change leaves, and so that what is used is not above the line from where on
+/// the service refuses work.
+fn least_bytes(used_bytes: u64, high_ratio: f64) -> u64 {
+    let below_line_bytes = (used_bytes as f64 / high_ratio).ceil() as u64;
+    least_limit_bytes(used_bytes).max(below_line_bytes)
 }
 
 /// Why a limit that was lowered a moment ago can't stay.

@@ -42,8 +42,11 @@ pub(super) struct Kept<'a> {
 /// The last change of a service's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
-    /// Seconds since the epoch.
+    /// Seconds since the epoch, by the scaler's clock, which never goes back.
     pub(crate) at_s: u64,
+    /// The same by the engine's clock, to compare with what it tells. 0: not known.
+    #[serde(default)]
+    pub(crate) at_ns: u64,
     pub(crate) from_bytes: u64,
     pub(crate) to_bytes: u64,
 }
@@ -198,6 +201,7 @@ mod tests {
         state.services.insert("fusion".to_owned(), history.clone());
         let change = Change {
             at_s: 70,
+            at_ns: 7_000_000_000,
             from_bytes: 1,
             to_bytes: 2,
         };

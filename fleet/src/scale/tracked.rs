@@ -17,6 +17,8 @@ pub(super) struct Tracked {
     pub(super) policy: Option<Policy>,
     /// As far as is known; `None`: unlimited.
     pub(super) limit_bytes: Option<u64>,
+    /// At the last reading.
+    pub(super) used_bytes: Option<u64>,
     /// When the scaler changed it last: a reading that began before knows nothing of that.
     pub(super) changed: Option<Instant>,
     /// What it had before the last change.
@@ -55,6 +57,7 @@ impl Tracked {
             metrics_url: None,
             policy: None,
             limit_bytes: None,
+            used_bytes: None,
             changed: None,
             before: None,
             killed_at_ns: None,
@@ -69,9 +72,10 @@ impl Tracked {
         self.changed.is_none_or(|changed| changed < began)
     }
 
-    /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back.
+    /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back. What has no limit holds
+    /// what it uses.
     pub(super) fn held_bytes(&self) -> u64 {
-        let limit_bytes = self.limit_bytes.unwrap_or(0);
+        let limit_bytes = self.limit_bytes.or(self.used_bytes).unwrap_or(0);
         self.shrinking.as_ref().map_or(limit_bytes, |shrinking| {
             limit_bytes.max(shrinking.from_bytes)
         })

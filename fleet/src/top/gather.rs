@@ -53,7 +53,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::engine::{Event, Usage};
+    use crate::engine::{Event, Usage, Way};
 
     /// One whose metrics are at this address, one whose metrics are nowhere, and one that is gone when it is asked about.
     struct Fake(String);
@@ -90,7 +90,7 @@ mod tests {
             &self,
             _: &str,
             _: u64,
-            _: Option<u64>,
+            _: Way,
         ) -> impl Future<Output = Result<(), EngineError>> + Send {
             ready(Ok(()))
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::{Actuator, Container, EngineError, least_limit_bytes};
+use crate::engine::{Actuator, Container, EngineError, Way, least_limit_bytes};
 use crate::failure::Failure;
 use crate::size;
 
@@ -58,7 +58,7 @@ pub async fn resize(
     let mut resized = Vec::with_capacity(named.len());
     for container in named {
         let failed = |failure: Failure| after(failure, &resized);
-        let asked = engine.resize(&container.id, to_bytes, None).await;
+        let asked = engine.resize(&container.id, to_bytes, Way::Set).await;
         asked.map_err(|error| failed(error.into()))?;
         let one = verify(engine, container, to_bytes).await.map_err(failed)?;
         resized.push(one);

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Docker, EngineError};
+use crate::engine::{Actuator, Docker, EngineError, host_warning, is_too_small};
 use crate::failure::Failure;
 use crate::profile::Profile;
-use crate::size;
 use crate::up::compose::Compose;
 use crate::up::look::{last_check, last_lines, look};
 use crate::up::wait::{End, Wait};
@@ -88,26 +87,17 @@ pub async fn warn_of_host(
     profile: &Profile,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), EngineError> {
-    let info = engine.client().info().await;
-    let info = info.map_err(|error| engine.failed(error))?;
-    let host_bytes = info.mem_total.and_then(|bytes| u64::try_from(bytes).ok());
-    if let Some(line) = host_bytes.and_then(|bytes| too_small(bytes, profile)) {
-        say(&line);
+    let host_bytes = engine.host_bytes().await?;
+    if let Some(bytes) = host_bytes.filter(|bytes| is_too_small(*bytes, profile.host_bytes)) {
+        let limits_bytes = profile.limits_bytes();
+        say(&host_warning(
+            bytes,
+            &profile.name,
+            profile.host_bytes,
+            limits_bytes,
+        ));
     }
     Ok(())
-}
-
-/// The kernel and the firmware keep a part of what is built in, so a sixteenth less is no other host.
-fn too_small(host_bytes: u64, profile: &Profile) -> Option<String> {
-    (host_bytes < profile.host_bytes - profile.host_bytes / 16).then(|| {
-        format!(
-            "warning: this host has {}, and the profile {} is for {}, with limits of {} together",
-            size::human(host_bytes),
-            profile.name,
-            size::human(profile.host_bytes),
-            size::human(profile.limits_bytes()),
-        )
-    })
 }
 
 async fn wait(
@@ -128,20 +118,5 @@ async fn wait(
             return Ok(end);
         }
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::load;
-
-    #[test]
-    fn a_smaller_host_is_told_and_a_usual_one_is_not() {
-        let profile = load("production").unwrap();
-        for (host_bytes, is_said) in [(16 << 30, false), (31 << 29, false), (7 << 30, true)] {
-            let line = too_small(host_bytes, &profile);
-            assert_eq!(line.is_some(), is_said, "{line:?}");
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! [`set`]: a new limit, all or nothing.
 
-use crate::engine::EngineError;
 use crate::engine::cgroups::directory::{Directory, Limits, Version};
 use crate::engine::room;
+use crate::engine::{EngineError, Way};
 use crate::size::human;
 
 const MEMORY: &str = "memory.limit_in_bytes";
@@ -11,8 +11,9 @@ const WITH_SWAP: &str = "memory.memsw.limit_in_bytes";
 const PAGE_BYTES: u64 = 64 << 10;
 
 /// Limit of memory, and of memory and swap together. Version 2 counts swap apart, in `memory.swap.max`, which stays as it is.
-pub(super) fn set(directory: &Directory, to_bytes: u64) -> Result<(), EngineError> {
+pub(super) fn set(directory: &Directory, to_bytes: u64, way: Way) -> Result<(), EngineError> {
     let before = directory.limits()?;
+    way.check(before.memory_bytes, to_bytes)?;
     let name = directory.path.display();
     // Version 2 obeys a limit below usage by killing.
     room::check(
@@ -163,7 +164,7 @@ mod tests {
     fn both_are_set() {
         let fake = v1(10, 64);
         for to in [128 * MIB, 32 * MIB] {
-            set(&fake.directory(), to).unwrap();
+            set(&fake.directory(), to, Way::Set).unwrap();
             assert_eq!((fake.has(MEMORY), fake.has(WITH_SWAP)), (to, to));
         }
     }
@@ -178,19 +179,33 @@ mod tests {
         let before = directory.limits().unwrap();
         let steps = order(Version::V1, before, 128 * MIB);
         assert_eq!(steps[0].file, WITH_SWAP);
-        set(&directory, 128 * MIB).unwrap_err();
+        set(&directory, 128 * MIB, Way::Set).unwrap_err();
         assert_eq!(fake.has(WITH_SWAP), 64 * MIB);
     }
 
     #[test]
     fn below_usage_nothing_is_written() {
         let fake = v1(60, 128);
-        let error = set(&fake.directory(), 62 * MIB).unwrap_err();
+        let error = set(&fake.directory(), 62 * MIB, Way::Set).unwrap_err();
         assert!(matches!(error, EngineError::Refused(_)));
         assert_eq!(
             (fake.has(MEMORY), fake.has(WITH_SWAP)),
             (128 * MIB, 128 * MIB)
         );
+    }
+
+    #[test]
+    fn what_was_overtaken_writes_nothing() {
+        let fake = v1(10, 64);
+        let down = Way::Down { used_bytes: None };
+        for (way, to) in [(Way::Up, 32 * MIB), (down, 128 * MIB)] {
+            let error = set(&fake.directory(), to, way).unwrap_err();
+            assert!(matches!(error, EngineError::Overtaken(Some(limit)) if limit == 64 * MIB));
+            assert_eq!(
+                (fake.has(MEMORY), fake.has(WITH_SWAP)),
+                (64 * MIB, 64 * MIB)
+            );
+        }
     }
 
     #[test]
@@ -202,10 +217,10 @@ mod tests {
         ]);
         fs::write(fake.path("memory.stat"), "inactive_file 20971520\n").unwrap();
         // 40 MiB count: with its room 44.
-        set(&fake.directory(), 44 * MIB).unwrap();
+        set(&fake.directory(), 44 * MIB, Way::Set).unwrap();
         assert_eq!(fake.has("memory.max"), 44 * MIB);
         assert_eq!(fake.has("memory.swap.max"), 5 * MIB);
-        let refused = set(&fake.directory(), 43 * MIB).unwrap_err();
+        let refused = set(&fake.directory(), 43 * MIB, Way::Set).unwrap_err();
         assert!(matches!(refused, EngineError::Refused(_)));
         assert_eq!(fake.has("memory.max"), 44 * MIB);
         // An unlimited one says so in a word.

@@ -1,14 +1,17 @@
 //! The loop with an engine that does as it is told, and a clock that a test moves.
 
+mod budget;
 mod ends;
 mod events;
 mod fake;
+mod mistakes;
+mod overtaken;
 mod shrinking;
 
 use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::scale::run::tests::fake::{MIB, Stage, World};
+use crate::scale::run::tests::fake::{Stage, World};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -222,56 +225,4 @@ async fn what_was_learned_survives_a_restart() {
     let ended = stage.stop().await;
     ended.result.unwrap();
     assert!(ended.notes[0].contains("moved to") && ended.notes[0].ends_with("starts clean"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_host_s_budget_is_never_exceeded() {
-    // A small generator, so that each run is the same.
-    let mut random = 1_u64;
-    let mut next = |below: u64| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
-    for _ in 0..20 {
-        let world = World::new(&[("a", 90, 100), ("b", 50, 100), ("c", 50, 100)]);
-        let budget_mib = 300 + next(300);
-        let stage = Stage::new(&world, budget_mib);
-        for _ in 0..30 {
-            let service = ["a", "b", "c"][next(3) as usize];
-            if next(4) == 0 {
-                world.kill(service).await;
-            } else {
-                let limit_mib = world.limit(service) / MIB;
-                world.uses(service, next(limit_mib));
-            }
-            pass(next(60)).await;
-        }
-        stage.stop().await.result.unwrap();
-        assert!(!world.resizes().is_empty());
-        let most_mib = world.lock().most_bytes / MIB;
-        assert!(most_mib <= budget_mib, "{most_mib} of {budget_mib}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn others_on_the_host_are_counted() {
-    let world = World::new(&[("a", 90, 100), ("stranger", 0, 500)]);
-    let stage = Stage::new(&world, 620);
-    pass(1).await;
-    assert_eq!(world.resizes(), [("crypto-a", 120)]);
-    let ended = stage.stop().await;
-    ended.result.unwrap();
-    assert!(
-        ended
-            .notes
-            .iter()
-            .any(|note| note.contains("500 MiB: 120 MiB of the budget"))
-    );
-    assert!(
-        ended.notes.iter().any(|note| note.contains("ALERT a")),
-        "{:?}",
-        ended.notes
-    );
 }

@@ -72,7 +72,7 @@ impl Actuator for Fake {
         &self,
         id: &str,
         to_bytes: u64,
-        _: Option<u64>,
+        _: Way,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
         let mut updates = self.updates.lock().unwrap();
         updates.push(id.to_owned());

@@ -1,5 +1,7 @@
 //! How a run ends, and what it leaves.
 
+use std::time::Duration;
+
 use crate::failure::Failure;
 use crate::scale::run::tests::fake::{Stage, World};
 use crate::scale::run::tests::pass;
@@ -7,7 +9,7 @@ use crate::scale::run::tests::pass;
 #[tokio::test(start_paused = true)]
 async fn one_round_ends_with_the_worst_of_it() {
     type Set = fn(&World);
-    let table: [(u64, u64, Set, Option<u8>); 5] = [
+    let table: [(u64, u64, Set, Option<u8>); 9] = [
         (90, 1000, |_| {}, None),
         (
             90,
@@ -26,6 +28,33 @@ async fn one_round_ends_with_the_worst_of_it() {
             1000,
             |world| world.lock().sick.push("a".to_owned()),
             Some(Failure::REFUSED),
+        ),
+        // It vanishes before it grows.
+        (
+            90,
+            1000,
+            |world| world.lock().gone_on_resize.push("crypto-a".to_owned()),
+            Some(Failure::NO_HOST),
+        ),
+        // Before the cleanup, or between that and the change.
+        (
+            20,
+            1000,
+            |world| world.lock().gone_from_usage = Some(2),
+            Some(Failure::NO_HOST),
+        ),
+        (
+            20,
+            1000,
+            |world| world.lock().gone_on_resize.push("crypto-a".to_owned()),
+            Some(Failure::NO_HOST),
+        ),
+        // Between the change and the second look.
+        (
+            20,
+            1000,
+            |world| world.lock().gone_from_usage = Some(3),
+            Some(Failure::NO_HOST),
         ),
         // No room on the host.
         (90, 100, |_| {}, Some(Failure::FOUND)),
@@ -71,5 +100,49 @@ async fn without_a_state_that_is_said() {
         ended.result.unwrap();
         let about = ended.notes.iter().filter(|note| note.contains("--state"));
         assert_eq!(about.count(), times, "{:?}", ended.notes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_is_one_round_also_when_that_takes_longer_than_the_interval() {
+    let world = World::new(&[("a", 50, 100)]);
+    world.lock().usage_takes = Duration::from_secs(3);
+    let stage = Stage::with(&world, 1000, |settings| {
+        settings.once = true;
+        settings.interval = Duration::from_secs(1);
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(100), stage.end());
+    ended.await.expect("no end").result.unwrap();
+    // At the start, and for the round.
+    assert_eq!(world.lists(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_vanishes_meanwhile_is_told_of_in_words() {
+    type Set = fn(&World);
+    let table: [(Set, &str); 3] = [
+        (
+            |world| world.lock().gone_from_usage = Some(2),
+            "a: ended before its limit was changed",
+        ),
+        (
+            |world| world.lock().gone_on_resize.push("crypto-a".to_owned()),
+            "a: ended before its limit was changed",
+        ),
+        (
+            |world| world.lock().gone_from_usage = Some(3),
+            "a: ended within 2 s after its limit went down to 67 MiB",
+        ),
+    ];
+    for (set, said) in table {
+        let world = World::new(&[("a", 20, 100)]);
+        set(&world);
+        let stage = Stage::new(&world, 1000);
+        pass(10).await;
+        let ended = stage.stop().await;
+        // Only a single round ends with that.
+        ended.result.unwrap();
+        let notes = ended.notes.iter().filter(|note| note.as_str() == said);
+        assert_eq!(notes.count(), 1, "{said}: {:?}", ended.notes);
     }
 }

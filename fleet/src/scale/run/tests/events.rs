@@ -164,3 +164,58 @@ async fn one_that_is_sick_is_told_of_once_and_holds_up_nobody() {
         "{about:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_is_answered_after_the_clock_was_set_back() {
+    const HOUR_S: u64 = 3600;
+    const NS: u64 = 1_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    // The scaler's own clock never goes back, the engine's does. When the limit was changed last by the engine's, when the kill was, and
+    // whether it belongs to the limit that is in force: then it is answered.
+    let (ahead_ns, now) = (HOUR_S * NS, now_ns());
+    let table = [
+        (now + ahead_ns, now, true),
+        (now - 10 * NS, now, true),
+        (now - 10 * NS, now - 20 * NS, false),
+    ];
+    for (changed_ns, killed_ns, is_answered) in table {
+        let world = World::new(&[("a", 60, 150)]);
+        let at_s = now / NS + HOUR_S;
+        let state = serde_json::json!({
+            "version": 1, "saved_at_s": at_s, "last_event_ns": now - 30 * NS, "services": {},
+            "changes": {"a": {"at_s": at_s, "at_ns": changed_ns, "from_bytes": 100 * MIB, "to_bytes": 150 * MIB}},
+        });
+        std::fs::write(&path, state.to_string()).unwrap();
+        let stage = Stage::with(&world, 1000, |settings| settings.state = Some(path.clone()));
+        pass(1).await;
+        world.tell("a", Happening::OomKill, killed_ns).await;
+        pass(5).await;
+        let has_grown = world.limit("a") > 150 * MIB;
+        assert_eq!(has_grown, is_answered, "{changed_ns} {killed_ns}");
+        stage.stop().await.result.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_may_not_be_read_are_told_of_once_and_are_no_engine_that_is_away() {
+    let world = World::new(&[("a", 50, 100)]);
+    world.lock().cant_watch = true;
+    let stage = Stage::new(&world, 1000);
+    pass(100).await;
+    world.lock().cant_watch = false;
+    pass(2).await;
+    world.kill("a").await;
+    pass(2).await;
+    assert_eq!(world.resizes().len(), 1);
+    let ended = stage.stop().await;
+    ended.result.unwrap();
+    let about: Vec<_> = ended
+        .notes
+        .iter()
+        .filter(|note| note.contains("engine") || note.contains("kills"))
+        .collect();
+    assert_eq!(about.len(), 2, "{about:?}");
+    assert!(about[0].contains("kills for memory are not seen") && about[0].contains("no events"));
+    assert!(about[1].contains("kills for memory are seen again"));
+}

@@ -8,7 +8,9 @@ use tokio::sync::{Mutex as Turn, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::engine::{Actuator, Container, EngineError, Event, Happening, LeftOut, Usage, now_ns};
+use crate::engine::{
+    Actuator, Container, EngineError, Event, Happening, LeftOut, Usage, Way, now_ns,
+};
 use crate::failure::Failure;
 use crate::profile::{Profile, Source, read};
 use crate::scale::run::tests::INTERVAL;
@@ -26,7 +28,7 @@ pub struct World {
     is_away: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// By service: used and limit.
     pub services: BTreeMap<String, (u64, u64)>,
@@ -40,12 +42,32 @@ pub struct Facts {
     /// Services that the list leaves out.
     pub sick: Vec<String>,
     pub usage_fails: bool,
+    /// Services that wait for their restart: they are listed, and have no figures.
+    pub restarting: Vec<String>,
+    /// Services that have no limit, whatever it says above.
+    pub unlimited: Vec<String>,
+    /// Services of which a reading is a mistake of this program.
+    pub panicking: Vec<String>,
+    pub list_panics: bool,
+    pub usage_takes: Duration,
     pub list_fails: bool,
     pub listened_from_ns: u64,
     pub gone_on_resize: Vec<String>,
     pub resize_takes: Duration,
+    pub cant_watch: bool,
+    pub host_bytes: Option<u64>,
+    /// All are gone when a usage is asked for that often.
+    pub gone_from_usage: Option<usize>,
+    pub usages: usize,
     /// All limits together, at their highest.
     pub most_bytes: u64,
+}
+
+impl Facts {
+    fn limit(&self, service: &str) -> Option<u64> {
+        let limit = self.services[service].1;
+        (!self.unlimited.iter().any(|one| one == service)).then_some(limit)
+    }
 }
 
 impl World {
@@ -75,6 +97,11 @@ impl World {
 
     pub fn uses(&self, service: &str, used_mib: u64) {
         self.lock().services.get_mut(service).unwrap().0 = used_mib * MIB;
+    }
+
+    /// As an operator does, with `plimsoll resize`.
+    pub fn is_given(&self, service: &str, limit_mib: u64) {
+        self.lock().services.get_mut(service).unwrap().1 = limit_mib * MIB;
     }
 
     pub fn limit(&self, service: &str) -> u64 {
@@ -132,7 +159,8 @@ impl Actuator for World {
     async fn containers(&self) -> Result<Vec<Container>, EngineError> {
         self.lock().lists += 1;
         self.answers()?;
-        let facts = self.lock();
+        let facts = self.lock().clone();
+        assert!(!facts.list_panics, "a list that panics");
         if facts.list_fails {
             return Err(EngineError::Away("no list".to_owned()));
         }
@@ -140,12 +168,12 @@ impl Actuator for World {
             .services
             .iter()
             .filter(|(service, _)| !facts.sick.contains(service))
-            .map(|(service, (_, limit))| Container {
+            .map(|(service, _)| Container {
                 id: format!("crypto-{service}"),
                 service: service.clone(),
                 metrics_url: facts.metrics_url.clone(),
-                limit_bytes: Some(*limit),
-                swap_limit_bytes: Some(*limit),
+                limit_bytes: facts.limit(service),
+                swap_limit_bytes: facts.limit(service),
             });
         Ok(each.collect())
     }
@@ -163,28 +191,40 @@ impl Actuator for World {
         self.lock().listened_from_ns = at_ns;
     }
 
+    async fn host_bytes(&self) -> Result<Option<u64>, EngineError> {
+        Ok(self.lock().host_bytes)
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         self.answers()?;
-        let facts = self.lock();
+        self.lock().usages += 1;
+        let takes = self.lock().usage_takes;
+        tokio::time::sleep(takes).await;
+        let facts = self.lock().clone();
         if facts.usage_fails {
             return Err(EngineError::Refused("no figures".to_owned()));
         }
-        let (used, limit) = facts.services[id.strip_prefix("crypto-").unwrap()];
+        let service = id.strip_prefix("crypto-").unwrap().to_owned();
+        assert!(!facts.panicking.contains(&service), "a usage that panics");
+        let is_gone = facts.gone_from_usage.is_some_and(|nth| facts.usages >= nth);
+        if is_gone || facts.restarting.contains(&service) {
+            return Err(EngineError::Gone(format!("{id} does not run")));
+        }
         Ok(Usage {
-            used_bytes: used,
-            limit_bytes: Some(limit),
+            used_bytes: facts.services[&service].0,
+            limit_bytes: facts.limit(&service),
             oom_kills_total: None,
         })
     }
 
-    async fn resize(
-        &self,
-        id: &str,
-        to_bytes: u64,
-        used_bytes: Option<u64>,
-    ) -> Result<(), EngineError> {
+    async fn resize(&self, id: &str, to_bytes: u64, way: Way) -> Result<(), EngineError> {
         self.answers()?;
-        self.lock().told_bytes.push(used_bytes);
+        if let Way::Down { used_bytes } = way {
+            self.lock().told_bytes.push(used_bytes);
+        }
+        let service = id.strip_prefix("crypto-").unwrap();
+        let limit = self.lock().limit(service);
+        way.check(limit, to_bytes)?;
         let takes = self.lock().resize_takes;
         self.lock().begun += 1;
         tokio::time::sleep(takes).await;
@@ -195,7 +235,6 @@ impl Actuator for World {
         if facts.refuses {
             return Err(EngineError::Refused("not today".to_owned()));
         }
-        let service = id.strip_prefix("crypto-").unwrap();
         facts.services.get_mut(service).unwrap().1 = to_bytes;
         let all_bytes = facts.services.values().map(|(_, limit)| limit).sum();
         facts.most_bytes = facts.most_bytes.max(all_bytes);
@@ -206,6 +245,9 @@ impl Actuator for World {
 
     async fn watch(&self, events: &mpsc::Sender<Event>) -> Result<(), EngineError> {
         self.answers()?;
+        if self.lock().cant_watch {
+            return Err(EngineError::NoPermission("no events".to_owned()));
+        }
         let mut is_away = self.is_away.subscribe();
         let mut rung = self.rung.lock().await;
         loop {

@@ -107,6 +107,7 @@ async fn service(
     claims_mib: u64,
     used_mib: u64,
     used_after_mib: u64,
+    high_ratio: f64,
 ) -> Arc<Mutex<Vec<String>>> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -123,7 +124,10 @@ async fn service(
             let line = request.lines().next().unwrap();
             seen.lock().unwrap().push(format!("{line} at {limit_mib}"));
             let claims = claims_mib * MIB;
-            let mut body = format!("plimsoll_reclaimable_bytes{{hook=\"cache\"}} {claims}\n");
+            let mut body = format!(
+                "plimsoll_reclaimable_bytes{{hook=\"cache\"}} {claims}\n\
+                 plimsoll_level_begins_ratio{{level=\"high\"}} {high_ratio}\n"
+            );
             world.uses("a", used_mib);
             if line.starts_with("POST") {
                 assert!(request.contains("x-plimsoll-token: sixteen-letters!"));
@@ -142,7 +146,7 @@ async fn service(
 #[tokio::test]
 async fn a_cleanup_is_asked_for_before_the_limit_goes_down() {
     let world = World::new(&[("a", 20, 100)]);
-    let asked = service(&world, 10, 20, 10).await;
+    let asked = service(&world, 10, 20, 10, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| settings.once = true);
     stage.end().await.result.unwrap();
     assert_eq!(world.resizes(), [("crypto-a", 67)]);
@@ -156,7 +160,7 @@ async fn a_cleanup_is_asked_for_before_the_limit_goes_down() {
 #[tokio::test]
 async fn without_room_after_the_cleanup_the_limit_stays() {
     let world = World::new(&[("a", 20, 100)]);
-    let asked = service(&world, 10, 20, 95).await;
+    let asked = service(&world, 10, 20, 95, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| settings.once = true);
     let ended = stage.end().await;
     ended.result.unwrap();
@@ -172,16 +176,28 @@ async fn without_room_after_the_cleanup_the_limit_stays() {
 #[tokio::test]
 async fn the_limit_leaves_room_above_what_the_cleanup_left() {
     let world = World::new(&[("a", 20, 100)]);
-    service(&world, 10, 20, 80).await;
+    service(&world, 10, 20, 80, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| settings.once = true);
     stage.end().await.result.unwrap();
     assert_eq!(world.resizes(), [("crypto-a", 85)]);
 }
 
 #[tokio::test]
+async fn what_the_cleanup_left_stays_below_the_line_where_work_is_refused() {
+    // With the room that every change leaves, 60 fit into 67 and 80 into 85.
+    for (used_after_mib, left_mib) in [(60, 75), (80, 100)] {
+        let world = World::new(&[("a", 20, 100)]);
+        service(&world, 10, 20, used_after_mib, 0.8).await;
+        let stage = Stage::with(&world, 1000, |settings| settings.once = true);
+        stage.end().await.result.unwrap();
+        assert_eq!(world.limit("a") / MIB, left_mib);
+    }
+}
+
+#[tokio::test]
 async fn a_claim_above_what_is_used_is_not_believed() {
     let world = World::new(&[("a", 45, 100)]);
-    service(&world, 80, 45, 45).await;
+    service(&world, 80, 45, 45, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| settings.once = true);
     let ended = stage.end().await;
     ended.result.unwrap();
@@ -196,7 +212,7 @@ async fn a_claim_above_what_is_used_is_not_believed() {
 #[tokio::test]
 async fn a_service_that_lies_is_told_of_once() {
     let world = World::new(&[("a", 45, 100)]);
-    let asked = service(&world, 80, 45, 45).await;
+    let asked = service(&world, 80, 45, 45, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| {
         settings.interval = Duration::from_millis(50);
     });
@@ -212,7 +228,7 @@ async fn a_service_that_lies_is_told_of_once() {
 #[tokio::test]
 async fn a_cleanup_in_vain_is_not_asked_for_again_and_again() {
     let world = World::new(&[("a", 20, 100)]);
-    let asked = service(&world, 10, 20, 95).await;
+    let asked = service(&world, 10, 20, 95, 1.0).await;
     let stage = Stage::with(&world, 1000, |settings| {
         settings.interval = Duration::from_millis(100);
     });
