@@ -176,44 +176,6 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
 }
 
 #[test]
-fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
-    let policy = policy(Strategy::Floor);
-    let known = Observation {
-        reclaimable_bytes: Some(0),
-        ..seen(NOW_S, 300, 400)
-    };
-    let limit_bytes = |ratio: f64| {
-        let mut history = History::default();
-        history.refuses_above(ratio);
-        // Known for days: what is left of the margin is below the hundredth part.
-        settle(&mut history, &policy, known, 10_000)
-    };
-    let (all_bytes, verdict) = limit_bytes(1.0);
-    assert!(all_bytes < 310 * MIB, "{verdict:?}");
-    let (bytes, verdict) = limit_bytes(0.8);
-    assert!((376 * MIB..387 * MIB).contains(&bytes), "{verdict:?}");
-    assert!(
-        verdict.reason.contains("of it below 80 % of its limit"),
-        "{verdict:?}"
-    );
-    // Nonsense is nothing.
-    for ratio in [0.0, -1.0, 1.5, f64::NAN] {
-        assert_eq!(limit_bytes(ratio).0, all_bytes, "{ratio}");
-    }
-    // It refuses already, and can have no more.
-    let full = Observation {
-        limit_bytes: policy.max_bytes,
-        ..seen(NOW_S, 830, 1024)
-    };
-    for (ratio, alert) in [(1.0, None), (0.8, Some(Alert::AtMaximum))] {
-        let mut history = History::default();
-        history.refuses_above(ratio);
-        history.observe(&full, &policy);
-        assert_eq!(decide(&history, &policy, NOW_S).alert, alert, "{ratio}");
-    }
-}
-
-#[test]
 fn what_could_be_freed_is_no_need_and_a_silent_service_is_believed_for_a_while() {
     let policy = policy(Strategy::Floor);
     let full = Observation {
