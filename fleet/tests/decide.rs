@@ -48,7 +48,7 @@ fn settle(
         history.observe(&look, policy);
         verdict = decide(history, policy, look.at_s);
         if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            history.resized(look.at_s, look.limit_bytes, to_bytes);
+            history.resized(look.at_s, to_bytes);
             look.limit_bytes = to_bytes;
         }
         look.at_s += 30;
@@ -95,7 +95,7 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
             action,
             "{used} of {limit}"
         );
-        history.resized(NOW_S, 0, limit * MIB);
+        history.resized(NOW_S, limit * MIB);
         for (later_s, cooled) in [(299, false), (300, true)] {
             let mut history = history.clone();
             history.observe(&seen(NOW_S + later_s, used, limit), &policy);
@@ -108,40 +108,6 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
             );
         }
     }
-}
-
-#[test]
-fn a_kill_is_answered_at_once_whatever_the_cooldown_and_the_clock_say() {
-    let table = [
-        (Strategy::Guide, 256, 384),
-        (Strategy::Floor, 256, 356),
-        (Strategy::Vpa, 256, 410),
-    ];
-    for (strategy, limit, at_least) in table {
-        let policy = policy(strategy);
-        let mut history = History::default();
-        history.observe(&seen(NOW_S, 200, limit), &policy);
-        history.resized(NOW_S, 128 * MIB, limit * MIB);
-        history.killed(NOW_S + 1, limit * MIB);
-        for now_s in [NOW_S + 1, NOW_S + 90_000, 5] {
-            let verdict = decide(&history, &policy, now_s);
-            assert!(verdict.after_kill);
-            let Action::Grow { to_bytes } = verdict.action else {
-                panic!("{strategy:?}: {verdict:?}");
-            };
-            assert!(to_bytes >= at_least * MIB, "{strategy:?}: {verdict:?}");
-        }
-        // The answer is in force: it was one kill and is no reason for more.
-        history.resized(NOW_S + 2, limit * MIB, at_least * MIB);
-        assert!(!decide(&history, &policy, NOW_S + 2).after_kill);
-    }
-    let mut history = History::default();
-    history.observe(&seen(NOW_S, 200, 256), &policy(Strategy::Fixed));
-    history.killed(NOW_S, 256 * MIB);
-    assert_eq!(
-        decide(&history, &policy(Strategy::Fixed), NOW_S).action,
-        Action::Hold
-    );
 }
 
 #[test]
@@ -164,7 +130,7 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
                 history.killed(at_s, limit_bytes);
             }
             if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
-                history.resized(at_s, limit_bytes, to_bytes);
+                history.resized(at_s, to_bytes);
                 limit_bytes = to_bytes;
             }
         }
@@ -291,7 +257,7 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
         }
         for jump_s in [0, 1, last_s + 10 * 365 * 86_400, u64::MAX] {
             let mut jumped = history.clone();
-            jumped.resized(last_s, limit_bytes, limit_bytes);
+            jumped.resized(last_s, limit_bytes);
             jumped.observe(&idle(jump_s), &policy);
             let verdict = decide(&jumped, &policy, jump_s);
             assert_eq!(
@@ -457,13 +423,13 @@ proptest! {
                 Action::Hold => {}
                 Action::Grow { to_bytes } => {
                     prop_assert!(to_bytes > limit_bytes && to_bytes <= policy.max_bytes);
-                    history.resized(at_s, limit_bytes, to_bytes);
+                    history.resized(at_s, to_bytes);
                     limit_bytes = to_bytes;
                 }
                 Action::Shrink { to_bytes } => {
                     prop_assert!(to_bytes < limit_bytes && to_bytes >= policy.min_bytes);
                     prop_assert!(to_bytes > used_bytes, "{to_bytes} with {used_bytes} used");
-                    history.resized(at_s, limit_bytes, to_bytes);
+                    history.resized(at_s, to_bytes);
                     limit_bytes = to_bytes;
                 }
             }

@@ -34,7 +34,7 @@ fn settle(
         history.observe(&look, policy);
         verdict = decide(history, policy, look.at_s);
         if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            history.resized(look.at_s, look.limit_bytes, to_bytes);
+            history.resized(look.at_s, to_bytes);
             look.limit_bytes = to_bytes;
         }
         look.at_s += 30;

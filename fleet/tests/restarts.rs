@@ -49,7 +49,7 @@ impl Watched {
         self.history.observe(&seen, &policy());
         let verdict = decide(&self.history, &policy(), self.at_s);
         if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            self.history.resized(self.at_s, limit_bytes, to_bytes);
+            self.history.resized(self.at_s, to_bytes);
             self.limit_mib = to_bytes / MIB;
             self.most_mib = self.most_mib.max(self.limit_mib);
         }
@@ -131,9 +131,7 @@ fn a_kill_while_it_is_silent_is_remembered() {
     watched.looks(100, 600, Some(100));
     watched.looks(15, 600, None);
     watched.history.killed(watched.at_s, 1000 * MIB);
-    watched
-        .history
-        .resized(watched.at_s, 1000 * MIB, 1200 * MIB);
+    watched.history.resized(watched.at_s, 1200 * MIB);
     watched.limit_mib = 1200;
     watched.looks(2, 600, Some(100));
     let reason = decide(&watched.history, &policy(), watched.at_s).reason;

@@ -30,22 +30,24 @@ pub fn decide(history: &History, policy: &Policy, now_s: u64) -> Verdict {
     if let Some(nonsense) = nonsense(policy) {
         return Verdict::hold(nonsense);
     }
-    if history.kill().is_none()
+    let kill = history.kill(policy);
+    if kill.is_none()
         && let Some(untimely) = untimely(seen, now_s)
     {
         return Verdict::hold(untimely);
     }
     let wish = match policy.strategy {
-        Strategy::Guide => guide::wish(seen, history.kill(), policy),
-        Strategy::Vpa => recommended(history, seen),
-        Strategy::Floor | Strategy::Fixed => floor::wish(history, seen, policy),
+        Strategy::Guide => guide::wish(seen, kill, policy),
+        Strategy::Vpa => recommended(history, seen, kill.is_some()),
+        Strategy::Floor | Strategy::Fixed => floor::wish(history, seen, kill, policy),
     };
-    let mut verdict = bind(wish, history, seen, policy, now_s);
-    verdict.after_kill = history.kill().is_some();
-    verdict
+    Verdict {
+        after_kill: kill.is_some(),
+        ..bind(wish, history, seen, policy, now_s)
+    }
 }
 
-fn recommended(history: &History, seen: &Observation) -> Wish {
+fn recommended(history: &History, seen: &Observation, was_killed: bool) -> Wish {
     let recommended = history.peaks().and_then(|peaks| peaks.recommended_bytes());
     let Some(to_bytes) = recommended else {
         return Wish {
@@ -56,7 +58,7 @@ fn recommended(history: &History, seen: &Observation) -> Wish {
     };
     Wish {
         to_bytes,
-        pressing: history.kill().is_some(),
+        pressing: was_killed,
         reason: format!("90 % of the peaks and 15 % more are {}", human(to_bytes)),
     }
 }
@@ -72,7 +74,7 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
     let bounded_bytes = whole(to_bytes).clamp(policy.min_bytes, policy.max_bytes);
     let waits_s = waits_s(history, policy, now_s);
     if bounded_bytes > limit_bytes {
-        if policy.strategy == Strategy::Guide && waits_s > 0 && history.kill().is_none() {
+        if policy.strategy == Strategy::Guide && waits_s > 0 && history.kill(policy).is_none() {
             return Verdict::hold(format!("{reason}, after {waits_s} s more of cooldown"));
         }
         let to = human(bounded_bytes);

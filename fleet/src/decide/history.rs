@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Observation;
+use crate::decide::bump::bumped_bytes;
 use crate::decide::learned::Learned;
 use crate::decide::vpa::Peaks;
 use crate::profile::{Policy, Strategy};
@@ -73,11 +74,27 @@ pub struct Claim {
     pub bytes: u64,
 }
 
-/// One that was not answered yet.
+/// What was at the limit when the kernel killed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kill {
     pub at_s: u64,
     pub limit_bytes: u64,
+}
+
+impl Kill {
+    /// The limit that it asks for. More may be needed, and is no part of the answer.
+    pub fn goal_bytes(&self, policy: &Policy) -> u64 {
+        match policy.strategy {
+            Strategy::Guide => (self.limit_bytes as f64 * policy.factor) as u64,
+            _ => bumped_bytes(self.limit_bytes),
+        }
+    }
+
+    /// A part of the answer, for the host had no more, is none.
+    fn is_answered(&self, limit_bytes: u64, policy: &Policy) -> bool {
+        let goal_bytes = self.goal_bytes(policy).min(policy.max_bytes);
+        limit_bytes > self.limit_bytes && limit_bytes >= goal_bytes
+    }
 }
 
 impl History {
@@ -111,10 +128,9 @@ impl History {
             }
             _ => {}
         }
-        // A higher limit in force is the answer.
         if self.kill.is_some_and(|kill| {
             let age_s = seen.at_s.saturating_sub(kill.at_s);
-            seen.limit_bytes > kill.limit_bytes || age_s > KILL_S
+            kill.is_answered(seen.limit_bytes, policy) || age_s > KILL_S
         }) {
             self.kill = None;
         }
@@ -159,16 +175,10 @@ impl History {
     }
 
     /// A new limit is in force.
-    pub fn resized(&mut self, at_s: u64, from_bytes: u64, to_bytes: u64) {
+    pub fn resized(&mut self, at_s: u64, to_bytes: u64) {
         self.changed_at_s = Some(at_s);
         if let Some(seen) = &mut self.seen {
             seen.limit_bytes = to_bytes;
-        }
-        if self
-            .kill
-            .is_some_and(|kill| to_bytes > kill.limit_bytes.max(from_bytes))
-        {
-            self.kill = None;
         }
     }
 
@@ -200,8 +210,11 @@ impl History {
         self.high_ratio.unwrap_or(1.0)
     }
 
-    pub(crate) fn kill(&self) -> Option<Kill> {
+    /// The last one, unless the answer is in force.
+    pub(crate) fn kill(&self, policy: &Policy) -> Option<Kill> {
+        let limit_bytes = self.seen.map(|seen| seen.limit_bytes)?;
         self.kill
+            .filter(|kill| !kill.is_answered(limit_bytes, policy))
     }
 
     pub(crate) fn changed_at_s(&self) -> Option<u64> {

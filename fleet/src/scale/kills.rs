@@ -126,7 +126,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         history.killed(now_s, then_bytes);
         if let Some(before) = before {
             // Told late: what was changed since is in force, and may be the answer.
-            history.resized(before.until_s, then_bytes, limit_bytes);
+            history.resized(before.until_s, limit_bytes);
         }
         let verdict = decide(history, &policy, now_s);
         for planned in self.shared(vec![(id, verdict)]) {
