@@ -1,5 +1,7 @@
 //! [`History`]: what is remembered of one service.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Observation;
@@ -10,8 +12,10 @@ use crate::profile::{Policy, Strategy};
 
 /// A gap of more than this, and nobody knows what was in it: nothing fades meanwhile, and the cooldown begins anew.
 pub const GAP_S: u64 = 600;
-/// So long what the service last said it could free is believed when it is silent.
+/// So long what the service last said is believed when it is silent.
 const CLAIM_S: u64 = 300;
+/// What a High line may be, as a part of the limit. Whoever refuses work with more than two thirds of it unused has another trouble.
+pub const HIGH_RATIOS: RangeInclusive<f64> = 0.3..=1.0;
 /// So many times of what there may be is not used: whoever said so was wrong.
 const ABSURD: u64 = 10;
 /// What was used counts half after an hour.
@@ -61,8 +65,7 @@ pub struct History {
     learned: Learned,
     /// The highest use of late: what a cache took it may take again, until it has learned of a smaller limit.
     used_peak_bytes: f64,
-    /// Above this part of its limit it refuses work.
-    high_ratio: Option<f64>,
+    high_line: Option<HighLine>,
     /// Only with [`Strategy::Vpa`].
     peaks: Option<Box<Peaks>>,
 }
@@ -72,6 +75,13 @@ pub struct History {
 pub struct Claim {
     pub at_s: u64,
     pub bytes: u64,
+}
+
+/// Above this part of its limit the service refuses work, it said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct HighLine {
+    at_s: u64,
+    ratio: f64,
 }
 
 /// What was at the limit when the kernel killed.
@@ -116,6 +126,12 @@ impl History {
         {
             self.claim = None;
         }
+        if self
+            .high_line
+            .is_some_and(|line| seen.at_s.abs_diff(line.at_s) > CLAIM_S)
+        {
+            self.high_line = None;
+        }
         match (knew, self.claim.is_some()) {
             (false, true) => match self.learned_before_silence.take() {
                 Some(before) => self.learned = *before,
@@ -148,9 +164,10 @@ impl History {
         }
     }
 
-    /// The service has the library, and says above which part of its limit it refuses work. What is needed must fit below that.
-    pub fn refuses_above(&mut self, ratio: f64) {
-        self.high_ratio = Some(ratio).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+    /// The service has the library, and says above which part of its limit it refuses work. What is needed must fit below that. Less
+    /// than 0.3 or more than 1 is not believed, and nothing is for more than five minutes.
+    pub fn refuses_above(&mut self, at_s: u64, ratio: f64) {
+        self.high_line = Some(HighLine { at_s, ratio });
     }
 
     /// The kernel killed something in it. At once, not with the next observation.
@@ -207,7 +224,11 @@ impl History {
 
     /// 1 where nothing is refused.
     pub(crate) fn high_ratio(&self) -> f64 {
-        self.high_ratio.unwrap_or(1.0)
+        let ratio = self.high_line.map(|line| line.ratio);
+        // Also what a state file says.
+        ratio
+            .filter(|ratio| HIGH_RATIOS.contains(ratio))
+            .unwrap_or(1.0)
     }
 
     /// The last one, unless the answer is in force.

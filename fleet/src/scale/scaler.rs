@@ -374,7 +374,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             limit_bytes,
         };
         if let Some(ratio) = told.and_then(|told| told.high_ratio) {
-            history.refuses_above(ratio);
+            history.refuses_above(now_s, ratio);
         }
         history.observe(&seen, policy);
         // What is on its way down is not decided anew.
