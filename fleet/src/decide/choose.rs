@@ -143,14 +143,12 @@ fn bound_by(wished_bytes: u64, bytes: u64) -> &'static str {
     }
 }
 
-/// What is left of the cooldown. Whoever has a cache is watched for as long first: how much it takes is not known after one look.
+/// What is left of the cooldown. Ours watches for as long first: how much is needed is not known after one look.
 fn waits_s(history: &History, policy: &Policy, now_s: u64) -> u64 {
     let changed = history.changed_at_s();
     let since_change_s = changed.map(|at_s| now_s.saturating_sub(at_s));
-    let cache = history
-        .claim()
-        .filter(|_| policy.strategy == Strategy::Floor);
-    let watched_s = cache.map(|_| history.learned().watched_s());
+    let learns = policy.strategy == Strategy::Floor;
+    let watched_s = learns.then(|| history.learned().watched_s());
     let passed_s = since_change_s.into_iter().chain(watched_s).min();
     passed_s.map_or(0, |passed_s| policy.cooldown_s.saturating_sub(passed_s))
 }

@@ -191,6 +191,16 @@ impl History {
         self.running_in_since_s = Some(at_s);
     }
 
+    /// What a further process of the same service begins with. A kill asks for a limit of the one that was killed, and the climb of a new
+    /// process is no rise.
+    pub fn of_replica(&self, at_s: u64) -> History {
+        History {
+            kill: None,
+            running_in_since_s: Some(at_s),
+            ..self.clone()
+        }
+    }
+
     /// A new limit is in force.
     pub fn resized(&mut self, at_s: u64, to_bytes: u64) {
         self.changed_at_s = Some(at_s);

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::decide::{Observation, decide};
 use crate::engine::{Actuator, Event, Happening, now_ns};
 use crate::scale::scaler::Scaler;
-use crate::scale::tracked::{Before, Tracked, update};
+use crate::scale::tracked::{Before, Tracked, history_of, update};
 use crate::size::human;
 
 /// Within this time one kill may be told several times.
@@ -112,7 +112,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         };
         let now_s = self.clock.now_s();
         let is_new = !self.histories.contains_key(&key);
-        let history = self.histories.entry(key).or_default();
+        let history = history_of(&mut self.histories, &key, now_s);
         if is_new {
             // No round has seen it yet; this much is certain.
             let full = Observation {
