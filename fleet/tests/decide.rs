@@ -271,6 +271,48 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
 }
 
 #[test]
+fn bounds_that_are_no_whole_pages_are_met_within_one() {
+    const KIB: u64 = 1 << 10;
+    // What the kernel makes of it: pages have 4 KiB, or 64.
+    for page_bytes in [4 * KIB, 64 * KIB] {
+        let in_force = |bytes: u64| bytes - bytes % page_bytes;
+        for strategy in [Strategy::Guide, Strategy::Vpa, Strategy::Floor] {
+            let policy = Policy {
+                min_bytes: 256 * MIB + KIB,
+                max_bytes: 512 * MIB + 63 * KIB,
+                cooldown_s: 0,
+                ..policy(strategy)
+            };
+            let mut history = History::default();
+            let mut look = Observation {
+                limit_bytes: in_force(policy.min_bytes),
+                ..seen(NOW_S, 50, 0)
+            };
+            history.observe(&look, &policy);
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Hold, "{strategy:?}: {verdict:?}");
+            // A whole page less is too little.
+            look.limit_bytes = policy.min_bytes - 64 * KIB;
+            history.observe(&look, &policy);
+            let to_bytes = policy.min_bytes;
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Grow { to_bytes }, "{strategy:?}");
+
+            look.limit_bytes = in_force(policy.max_bytes);
+            history.observe(&look, &policy);
+            history.killed(NOW_S, look.limit_bytes);
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Hold, "{strategy:?}: {verdict:?}");
+            assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{strategy:?}");
+            // What a kill asked for is in force.
+            history.killed(NOW_S, 500 * MIB);
+            history.resized(NOW_S, in_force(policy.max_bytes));
+            assert!(!decide(&history, &policy, NOW_S).after_kill);
+        }
+    }
+}
+
+#[test]
 fn a_policy_that_makes_no_sense_decides_nothing_and_says_why() {
     let fine = policy(Strategy::Floor);
     let table = [

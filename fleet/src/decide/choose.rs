@@ -1,6 +1,6 @@
 //! [`decide`]: asks the strategy, and binds what it wishes.
 
-use crate::decide::history::GAP_S;
+use crate::decide::history::{GAP_S, is_in_force};
 use crate::decide::wish::Wish;
 use crate::decide::{Action, Alert, History, Observation, Verdict, floor, guide};
 use crate::profile::{Policy, Strategy};
@@ -73,7 +73,7 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
     let limit_bytes = seen.limit_bytes;
     let bounded_bytes = whole(to_bytes).clamp(policy.min_bytes, policy.max_bytes);
     let waits_s = waits_s(history, policy, now_s);
-    if bounded_bytes > limit_bytes {
+    if !is_in_force(bounded_bytes, limit_bytes) {
         if policy.strategy == Strategy::Guide && waits_s > 0 && history.kill(policy).is_none() {
             return Verdict::hold(format!("{reason}, after {waits_s} s more of cooldown"));
         }
@@ -88,7 +88,7 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
             after_kill: false,
         };
     }
-    if pressing && limit_bytes >= policy.max_bytes {
+    if pressing && is_in_force(policy.max_bytes, limit_bytes) {
         return Verdict {
             action: Action::Hold,
             reason: format!(

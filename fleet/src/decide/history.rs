@@ -24,6 +24,8 @@ const USED_HALF_LIFE_S: f64 = 3600.0;
 const KILL_S: u64 = 3600;
 /// So long a new process takes at most to come back to where the old one was.
 const RUN_IN_S: u64 = 600;
+/// The kernel rounds limits down to whole pages, and those can have 64 KiB.
+const PAGE_BYTES: u64 = 64 << 10;
 
 /// What is remembered of one service: under 2 KiB, and JSON for the scaler's state file.
 ///
@@ -91,6 +93,11 @@ pub struct Kill {
     pub limit_bytes: u64,
 }
 
+/// What was set to `bytes` may be shown as less than a page below.
+pub fn is_in_force(bytes: u64, limit_bytes: u64) -> bool {
+    bytes.saturating_sub(limit_bytes) < PAGE_BYTES
+}
+
 impl Kill {
     /// The limit that it asks for. More may be needed, and is no part of the answer.
     pub fn goal_bytes(&self, policy: &Policy) -> u64 {
@@ -103,7 +110,7 @@ impl Kill {
     /// A part of the answer, for the host had no more, is none.
     fn is_answered(&self, limit_bytes: u64, policy: &Policy) -> bool {
         let goal_bytes = self.goal_bytes(policy).min(policy.max_bytes);
-        limit_bytes > self.limit_bytes && limit_bytes >= goal_bytes
+        limit_bytes > self.limit_bytes && is_in_force(goal_bytes, limit_bytes)
     }
 }
 
