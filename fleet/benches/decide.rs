@@ -63,7 +63,7 @@ fn round_ms(strategy: Strategy, services: usize) -> f64 {
         best_ms = best_ms.min(began.elapsed().as_secs_f64() * 1e3);
         for (number, one) in black_box(wanted).iter().enumerate() {
             if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = one.verdict.action {
-                histories[number].resized(at_s, limits[number], to_bytes);
+                histories[number].resized(at_s, to_bytes);
                 limits[number] = to_bytes;
             }
         }

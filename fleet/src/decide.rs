@@ -15,7 +15,7 @@ mod wish;
 
 pub use bump::bumped_bytes;
 pub use choose::decide;
-pub use history::History;
+pub use history::{HIGH_RATIOS, History};
 pub use observation::Observation;
 pub use share::{Wanted, share};
 pub use verdict::{Action, Alert, Verdict};

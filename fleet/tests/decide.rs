@@ -48,7 +48,7 @@ fn settle(
         history.observe(&look, policy);
         verdict = decide(history, policy, look.at_s);
         if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            history.resized(look.at_s, look.limit_bytes, to_bytes);
+            history.resized(look.at_s, to_bytes);
             look.limit_bytes = to_bytes;
         }
         look.at_s += 30;
@@ -95,7 +95,7 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
             action,
             "{used} of {limit}"
         );
-        history.resized(NOW_S, 0, limit * MIB);
+        history.resized(NOW_S, limit * MIB);
         for (later_s, cooled) in [(299, false), (300, true)] {
             let mut history = history.clone();
             history.observe(&seen(NOW_S + later_s, used, limit), &policy);
@@ -108,40 +108,6 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
             );
         }
     }
-}
-
-#[test]
-fn a_kill_is_answered_at_once_whatever_the_cooldown_and_the_clock_say() {
-    let table = [
-        (Strategy::Guide, 256, 384),
-        (Strategy::Floor, 256, 356),
-        (Strategy::Vpa, 256, 410),
-    ];
-    for (strategy, limit, at_least) in table {
-        let policy = policy(strategy);
-        let mut history = History::default();
-        history.observe(&seen(NOW_S, 200, limit), &policy);
-        history.resized(NOW_S, 128 * MIB, limit * MIB);
-        history.killed(NOW_S + 1, limit * MIB);
-        for now_s in [NOW_S + 1, NOW_S + 90_000, 5] {
-            let verdict = decide(&history, &policy, now_s);
-            assert!(verdict.after_kill);
-            let Action::Grow { to_bytes } = verdict.action else {
-                panic!("{strategy:?}: {verdict:?}");
-            };
-            assert!(to_bytes >= at_least * MIB, "{strategy:?}: {verdict:?}");
-        }
-        // The answer is in force: it was one kill and is no reason for more.
-        history.resized(NOW_S + 2, limit * MIB, at_least * MIB);
-        assert!(!decide(&history, &policy, NOW_S + 2).after_kill);
-    }
-    let mut history = History::default();
-    history.observe(&seen(NOW_S, 200, 256), &policy(Strategy::Fixed));
-    history.killed(NOW_S, 256 * MIB);
-    assert_eq!(
-        decide(&history, &policy(Strategy::Fixed), NOW_S).action,
-        Action::Hold
-    );
 }
 
 #[test]
@@ -164,7 +130,7 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
                 history.killed(at_s, limit_bytes);
             }
             if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
-                history.resized(at_s, limit_bytes, to_bytes);
+                history.resized(at_s, to_bytes);
                 limit_bytes = to_bytes;
             }
         }
@@ -172,44 +138,6 @@ fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
         let verdict = decide(&history, &policy, NOW_S + 30 * 399);
         assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{verdict:?}");
         assert!(verdict.reason.contains("1 GiB"), "{}", verdict.reason);
-    }
-}
-
-#[test]
-fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
-    let policy = policy(Strategy::Floor);
-    let known = Observation {
-        reclaimable_bytes: Some(0),
-        ..seen(NOW_S, 300, 400)
-    };
-    let limit_bytes = |ratio: f64| {
-        let mut history = History::default();
-        history.refuses_above(ratio);
-        // Known for days: what is left of the margin is below the hundredth part.
-        settle(&mut history, &policy, known, 10_000)
-    };
-    let (all_bytes, verdict) = limit_bytes(1.0);
-    assert!(all_bytes < 310 * MIB, "{verdict:?}");
-    let (bytes, verdict) = limit_bytes(0.8);
-    assert!((376 * MIB..387 * MIB).contains(&bytes), "{verdict:?}");
-    assert!(
-        verdict.reason.contains("of it below 80 % of its limit"),
-        "{verdict:?}"
-    );
-    // Nonsense is nothing.
-    for ratio in [0.0, -1.0, 1.5, f64::NAN] {
-        assert_eq!(limit_bytes(ratio).0, all_bytes, "{ratio}");
-    }
-    // It refuses already, and can have no more.
-    let full = Observation {
-        limit_bytes: policy.max_bytes,
-        ..seen(NOW_S, 830, 1024)
-    };
-    for (ratio, alert) in [(1.0, None), (0.8, Some(Alert::AtMaximum))] {
-        let mut history = History::default();
-        history.refuses_above(ratio);
-        history.observe(&full, &policy);
-        assert_eq!(decide(&history, &policy, NOW_S).alert, alert, "{ratio}");
     }
 }
 
@@ -329,7 +257,7 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
         }
         for jump_s in [0, 1, last_s + 10 * 365 * 86_400, u64::MAX] {
             let mut jumped = history.clone();
-            jumped.resized(last_s, limit_bytes, limit_bytes);
+            jumped.resized(last_s, limit_bytes);
             jumped.observe(&idle(jump_s), &policy);
             let verdict = decide(&jumped, &policy, jump_s);
             assert_eq!(
@@ -338,6 +266,48 @@ fn nothing_is_decided_on_a_clock_that_jumped() {
                 "{strategy:?} {jump_s}: {}",
                 verdict.reason
             );
+        }
+    }
+}
+
+#[test]
+fn bounds_that_are_no_whole_pages_are_met_within_one() {
+    const KIB: u64 = 1 << 10;
+    // What the kernel makes of it: pages have 4 KiB, or 64.
+    for page_bytes in [4 * KIB, 64 * KIB] {
+        let in_force = |bytes: u64| bytes - bytes % page_bytes;
+        for strategy in [Strategy::Guide, Strategy::Vpa, Strategy::Floor] {
+            let policy = Policy {
+                min_bytes: 256 * MIB + KIB,
+                max_bytes: 512 * MIB + 63 * KIB,
+                cooldown_s: 0,
+                ..policy(strategy)
+            };
+            let mut history = History::default();
+            let mut look = Observation {
+                limit_bytes: in_force(policy.min_bytes),
+                ..seen(NOW_S, 50, 0)
+            };
+            history.observe(&look, &policy);
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Hold, "{strategy:?}: {verdict:?}");
+            // A whole page less is too little.
+            look.limit_bytes = policy.min_bytes - 64 * KIB;
+            history.observe(&look, &policy);
+            let to_bytes = policy.min_bytes;
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Grow { to_bytes }, "{strategy:?}");
+
+            look.limit_bytes = in_force(policy.max_bytes);
+            history.observe(&look, &policy);
+            history.killed(NOW_S, look.limit_bytes);
+            let verdict = decide(&history, &policy, NOW_S);
+            assert_eq!(verdict.action, Action::Hold, "{strategy:?}: {verdict:?}");
+            assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{strategy:?}");
+            // What a kill asked for is in force.
+            history.killed(NOW_S, 500 * MIB);
+            history.resized(NOW_S, in_force(policy.max_bytes));
+            assert!(!decide(&history, &policy, NOW_S).after_kill);
         }
     }
 }
@@ -495,13 +465,13 @@ proptest! {
                 Action::Hold => {}
                 Action::Grow { to_bytes } => {
                     prop_assert!(to_bytes > limit_bytes && to_bytes <= policy.max_bytes);
-                    history.resized(at_s, limit_bytes, to_bytes);
+                    history.resized(at_s, to_bytes);
                     limit_bytes = to_bytes;
                 }
                 Action::Shrink { to_bytes } => {
                     prop_assert!(to_bytes < limit_bytes && to_bytes >= policy.min_bytes);
                     prop_assert!(to_bytes > used_bytes, "{to_bytes} with {used_bytes} used");
-                    history.resized(at_s, limit_bytes, to_bytes);
+                    history.resized(at_s, to_bytes);
                     limit_bytes = to_bytes;
                 }
             }

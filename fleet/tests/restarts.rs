@@ -49,7 +49,7 @@ impl Watched {
         self.history.observe(&seen, &policy());
         let verdict = decide(&self.history, &policy(), self.at_s);
         if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            self.history.resized(self.at_s, limit_bytes, to_bytes);
+            self.history.resized(self.at_s, to_bytes);
             self.limit_mib = to_bytes / MIB;
             self.most_mib = self.most_mib.max(self.limit_mib);
         }
@@ -131,13 +131,64 @@ fn a_kill_while_it_is_silent_is_remembered() {
     watched.looks(100, 600, Some(100));
     watched.looks(15, 600, None);
     watched.history.killed(watched.at_s, 1000 * MIB);
-    watched
-        .history
-        .resized(watched.at_s, 1000 * MIB, 1200 * MIB);
+    watched.history.resized(watched.at_s, 1200 * MIB);
     watched.limit_mib = 1200;
     watched.looks(2, 600, Some(100));
     let reason = decide(&watched.history, &policy(), watched.at_s).reason;
     assert!(reason.contains("needs 999."), "{reason}");
+}
+
+#[test]
+fn a_kill_before_it_said_what_it_could_free_is_remembered() {
+    // At once, and half of it a week later, as of every peak.
+    for (looks, needs) in [(0, "needs 399."), (7 * 2880, "needs 199.")] {
+        let mut watched = Watched::new(400);
+        watched.looks(2, 120, None);
+        watched.history.killed(watched.at_s, 400 * MIB);
+        watched.history.resized(watched.at_s, 600 * MIB);
+        watched.limit_mib = 600;
+        watched.looks(looks, 120, None);
+        watched.looks(2, 120, Some(20));
+        let reason = decide(&watched.history, &policy(), watched.at_s).reason;
+        assert!(reason.contains(needs), "{reason}");
+    }
+}
+
+#[test]
+fn nothing_shrinks_before_it_was_watched_for_a_cooldown() {
+    for claim_mib in [None, Some(100)] {
+        let mut watched = Watched::new(1500);
+        // 300 seconds pass between the first and the eleventh.
+        watched.looks(10, 200, claim_mib);
+        assert_eq!(watched.limit_mib, 1500, "{claim_mib:?}");
+        let reason = decide(&watched.history, &policy(), watched.at_s).reason;
+        assert!(reason.contains("after 30 s more of cooldown"), "{reason}");
+        watched.look(200, claim_mib);
+        assert_eq!(watched.limit_mib, 750, "{claim_mib:?}");
+    }
+    // What grows does not wait.
+    let mut watched = Watched::new(300);
+    watched.look(290, None);
+    assert!(watched.limit_mib > 300);
+}
+
+#[test]
+fn a_replica_goes_on_from_what_its_service_has_shown() {
+    let mut watched = Watched::new(1500);
+    watched.looks(3000, 1200, None);
+    let limit_mib = watched.limit_mib;
+    watched.history.killed(watched.at_s, limit_mib * MIB);
+    let mut replica = Watched {
+        history: watched.history.of_replica(watched.at_s),
+        ..watched
+    };
+    // Not itself was killed, and its climb is no rise.
+    replica.most_mib = 0;
+    replica.looks(1, 60, None);
+    replica.looks(2, 1200, None);
+    assert!(replica.most_mib < 1300, "{}", replica.most_mib);
+    replica.looks(200, 60, None);
+    assert!(replica.limit_mib > 1200, "{}", replica.limit_mib);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! [`decide`]: asks the strategy, and binds what it wishes.
 
-use crate::decide::history::GAP_S;
+use crate::decide::history::{GAP_S, is_in_force};
 use crate::decide::wish::Wish;
 use crate::decide::{Action, Alert, History, Observation, Verdict, floor, guide};
 use crate::profile::{Policy, Strategy};
@@ -30,22 +30,24 @@ pub fn decide(history: &History, policy: &Policy, now_s: u64) -> Verdict {
     if let Some(nonsense) = nonsense(policy) {
         return Verdict::hold(nonsense);
     }
-    if history.kill().is_none()
+    let kill = history.kill(policy);
+    if kill.is_none()
         && let Some(untimely) = untimely(seen, now_s)
     {
         return Verdict::hold(untimely);
     }
     let wish = match policy.strategy {
-        Strategy::Guide => guide::wish(seen, history.kill(), policy),
-        Strategy::Vpa => recommended(history, seen),
-        Strategy::Floor | Strategy::Fixed => floor::wish(history, seen, policy),
+        Strategy::Guide => guide::wish(seen, kill, policy),
+        Strategy::Vpa => recommended(history, seen, kill.is_some()),
+        Strategy::Floor | Strategy::Fixed => floor::wish(history, seen, kill, policy),
     };
-    let mut verdict = bind(wish, history, seen, policy, now_s);
-    verdict.after_kill = history.kill().is_some();
-    verdict
+    Verdict {
+        after_kill: kill.is_some(),
+        ..bind(wish, history, seen, policy, now_s)
+    }
 }
 
-fn recommended(history: &History, seen: &Observation) -> Wish {
+fn recommended(history: &History, seen: &Observation, was_killed: bool) -> Wish {
     let recommended = history.peaks().and_then(|peaks| peaks.recommended_bytes());
     let Some(to_bytes) = recommended else {
         return Wish {
@@ -56,7 +58,7 @@ fn recommended(history: &History, seen: &Observation) -> Wish {
     };
     Wish {
         to_bytes,
-        pressing: history.kill().is_some(),
+        pressing: was_killed,
         reason: format!("90 % of the peaks and 15 % more are {}", human(to_bytes)),
     }
 }
@@ -71,8 +73,8 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
     let limit_bytes = seen.limit_bytes;
     let bounded_bytes = whole(to_bytes).clamp(policy.min_bytes, policy.max_bytes);
     let waits_s = waits_s(history, policy, now_s);
-    if bounded_bytes > limit_bytes {
-        if policy.strategy == Strategy::Guide && waits_s > 0 && history.kill().is_none() {
+    if !is_in_force(bounded_bytes, limit_bytes) {
+        if policy.strategy == Strategy::Guide && waits_s > 0 && history.kill(policy).is_none() {
             return Verdict::hold(format!("{reason}, after {waits_s} s more of cooldown"));
         }
         let to = human(bounded_bytes);
@@ -86,7 +88,7 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
             after_kill: false,
         };
     }
-    if pressing && limit_bytes >= policy.max_bytes {
+    if pressing && is_in_force(policy.max_bytes, limit_bytes) {
         return Verdict {
             action: Action::Hold,
             reason: format!(
@@ -102,7 +104,13 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
         _ => seen.used_bytes,
     };
     let margin_bytes = ((kept_bytes as f64 * MARGIN) as u64).max(LEAST_MARGIN_BYTES);
-    let safe_bytes = whole(kept_bytes.saturating_add(margin_bytes));
+    // Above its High line it refuses work, and what it could free is not free yet.
+    let below_line_bytes = (kept_bytes as f64 / history.high_ratio()) as u64;
+    let safe_bytes = whole(
+        kept_bytes
+            .saturating_add(margin_bytes)
+            .max(below_line_bytes),
+    );
     let step_bytes = (limit_bytes as f64 * SHRINK_AT_MOST) as u64;
     let shrunk_bytes = bounded_bytes.max(safe_bytes).max(whole(step_bytes));
     if shrunk_bytes as f64 > limit_bytes as f64 * WORTH_SHRINKING {
@@ -135,14 +143,12 @@ fn bound_by(wished_bytes: u64, bytes: u64) -> &'static str {
     }
 }
 
-/// What is left of the cooldown. Whoever has a cache is watched for as long first: how much it takes is not known after one look.
+/// What is left of the cooldown. Ours watches for as long first: how much is needed is not known after one look.
 fn waits_s(history: &History, policy: &Policy, now_s: u64) -> u64 {
     let changed = history.changed_at_s();
     let since_change_s = changed.map(|at_s| now_s.saturating_sub(at_s));
-    let cache = history
-        .claim()
-        .filter(|_| policy.strategy == Strategy::Floor);
-    let watched_s = cache.map(|_| history.learned().watched_s());
+    let learns = policy.strategy == Strategy::Floor;
+    let watched_s = learns.then(|| history.learned().watched_s());
     let passed_s = since_change_s.into_iter().chain(watched_s).min();
     passed_s.map_or(0, |passed_s| policy.cooldown_s.saturating_sub(passed_s))
 }

@@ -1,6 +1,6 @@
 //! Our strategy: the floor, learned peaks, and a margin for what the service has shown it can do.
 
-use crate::decide::bump::bumped_bytes;
+use crate::decide::history::Kill;
 use crate::decide::learned::MarginFor;
 use crate::decide::wish::Wish;
 use crate::decide::{History, Observation};
@@ -8,15 +8,14 @@ use crate::profile::Policy;
 use crate::size::human;
 
 /// What is needed after a kill at once, else peak and margin.
-pub fn wish(history: &History, seen: &Observation, policy: &Policy) -> Wish {
+pub fn wish(history: &History, seen: &Observation, kill: Option<Kill>, policy: &Policy) -> Wish {
     let need = history.learned().need(policy);
     // Above its High line it refuses work: what it needs beyond would never show, and it would stay there.
     let high_ratio = history.high_ratio();
     let need_bytes = need.bytes.max(need.shown_bytes / high_ratio) as u64;
-    if let Some(kill) = history.kill() {
-        let bumped_bytes = bumped_bytes(kill.limit_bytes);
+    if let Some(kill) = kill {
         return Wish {
-            to_bytes: bumped_bytes.max(need_bytes),
+            to_bytes: kill.goal_bytes(policy).max(need_bytes),
             pressing: true,
             reason: format!("killed at {}", human(kill.limit_bytes)),
         };

@@ -13,7 +13,7 @@ pub fn wish(seen: &Observation, kill: Option<Kill>, policy: &Policy) -> Wish {
     let used = human(seen.used_bytes);
     if let Some(kill) = kill {
         return Wish {
-            to_bytes: (limit * policy.factor) as u64,
+            to_bytes: kill.goal_bytes(policy),
             pressing: true,
             reason: format!("killed at {}: x{}", human(kill.limit_bytes), policy.factor),
         };

@@ -1,16 +1,21 @@
 //! [`History`]: what is remembered of one service.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Observation;
+use crate::decide::bump::bumped_bytes;
 use crate::decide::learned::Learned;
 use crate::decide::vpa::Peaks;
 use crate::profile::{Policy, Strategy};
 
 /// A gap of more than this, and nobody knows what was in it: nothing fades meanwhile, and the cooldown begins anew.
 pub const GAP_S: u64 = 600;
-/// So long what the service last said it could free is believed when it is silent.
+/// So long what the service last said is believed when it is silent.
 const CLAIM_S: u64 = 300;
+/// What a High line may be, as a part of the limit. Whoever refuses work with more than two thirds of it unused has another trouble.
+pub const HIGH_RATIOS: RangeInclusive<f64> = 0.3..=1.0;
 /// So many times of what there may be is not used: whoever said so was wrong.
 const ABSURD: u64 = 10;
 /// What was used counts half after an hour.
@@ -19,6 +24,8 @@ const USED_HALF_LIFE_S: f64 = 3600.0;
 const KILL_S: u64 = 3600;
 /// So long a new process takes at most to come back to where the old one was.
 const RUN_IN_S: u64 = 600;
+/// The kernel rounds limits down to whole pages, and those can have 64 KiB.
+const PAGE_BYTES: u64 = 64 << 10;
 
 /// What is remembered of one service: under 2 KiB, and JSON for the scaler's state file.
 ///
@@ -60,8 +67,7 @@ pub struct History {
     learned: Learned,
     /// The highest use of late: what a cache took it may take again, until it has learned of a smaller limit.
     used_peak_bytes: f64,
-    /// Above this part of its limit it refuses work.
-    high_ratio: Option<f64>,
+    high_line: Option<HighLine>,
     /// Only with [`Strategy::Vpa`].
     peaks: Option<Box<Peaks>>,
 }
@@ -73,11 +79,39 @@ pub struct Claim {
     pub bytes: u64,
 }
 
-/// One that was not answered yet.
+/// Above this part of its limit the service refuses work, it said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct HighLine {
+    at_s: u64,
+    ratio: f64,
+}
+
+/// What was at the limit when the kernel killed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kill {
     pub at_s: u64,
     pub limit_bytes: u64,
+}
+
+/// What was set to `bytes` may be shown as less than a page below.
+pub fn is_in_force(bytes: u64, limit_bytes: u64) -> bool {
+    bytes.saturating_sub(limit_bytes) < PAGE_BYTES
+}
+
+impl Kill {
+    /// The limit that it asks for. More may be needed, and is no part of the answer.
+    pub fn goal_bytes(&self, policy: &Policy) -> u64 {
+        match policy.strategy {
+            Strategy::Guide => (self.limit_bytes as f64 * policy.factor) as u64,
+            _ => bumped_bytes(self.limit_bytes),
+        }
+    }
+
+    /// A part of the answer, for the host had no more, is none.
+    fn is_answered(&self, limit_bytes: u64, policy: &Policy) -> bool {
+        let goal_bytes = self.goal_bytes(policy).min(policy.max_bytes);
+        limit_bytes > self.limit_bytes && is_in_force(goal_bytes, limit_bytes)
+    }
 }
 
 impl History {
@@ -99,6 +133,12 @@ impl History {
         {
             self.claim = None;
         }
+        if self
+            .high_line
+            .is_some_and(|line| seen.at_s.abs_diff(line.at_s) > CLAIM_S)
+        {
+            self.high_line = None;
+        }
         match (knew, self.claim.is_some()) {
             (false, true) => match self.learned_before_silence.take() {
                 Some(before) => self.learned = *before,
@@ -111,10 +151,9 @@ impl History {
             }
             _ => {}
         }
-        // A higher limit in force is the answer.
         if self.kill.is_some_and(|kill| {
             let age_s = seen.at_s.saturating_sub(kill.at_s);
-            seen.limit_bytes > kill.limit_bytes || age_s > KILL_S
+            kill.is_answered(seen.limit_bytes, policy) || age_s > KILL_S
         }) {
             self.kill = None;
         }
@@ -132,9 +171,10 @@ impl History {
         }
     }
 
-    /// The service has the library, and says above which part of its limit it refuses work. What is needed must fit below that.
-    pub fn refuses_above(&mut self, ratio: f64) {
-        self.high_ratio = Some(ratio).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+    /// The service has the library, and says above which part of its limit it refuses work. What is needed must fit below that. Less
+    /// than 0.3 or more than 1 is not believed, and nothing is for more than five minutes.
+    pub fn refuses_above(&mut self, at_s: u64, ratio: f64) {
+        self.high_line = Some(HighLine { at_s, ratio });
     }
 
     /// The kernel killed something in it. At once, not with the next observation.
@@ -158,17 +198,21 @@ impl History {
         self.running_in_since_s = Some(at_s);
     }
 
+    /// What a further process of the same service begins with. A kill asks for a limit of the one that was killed, and the climb of a new
+    /// process is no rise.
+    pub fn of_replica(&self, at_s: u64) -> History {
+        History {
+            kill: None,
+            running_in_since_s: Some(at_s),
+            ..self.clone()
+        }
+    }
+
     /// A new limit is in force.
-    pub fn resized(&mut self, at_s: u64, from_bytes: u64, to_bytes: u64) {
+    pub fn resized(&mut self, at_s: u64, to_bytes: u64) {
         self.changed_at_s = Some(at_s);
         if let Some(seen) = &mut self.seen {
             seen.limit_bytes = to_bytes;
-        }
-        if self
-            .kill
-            .is_some_and(|kill| to_bytes > kill.limit_bytes.max(from_bytes))
-        {
-            self.kill = None;
         }
     }
 
@@ -197,11 +241,18 @@ impl History {
 
     /// 1 where nothing is refused.
     pub(crate) fn high_ratio(&self) -> f64 {
-        self.high_ratio.unwrap_or(1.0)
+        let ratio = self.high_line.map(|line| line.ratio);
+        // Also what a state file says.
+        ratio
+            .filter(|ratio| HIGH_RATIOS.contains(ratio))
+            .unwrap_or(1.0)
     }
 
-    pub(crate) fn kill(&self) -> Option<Kill> {
+    /// The last one, unless the answer is in force.
+    pub(crate) fn kill(&self, policy: &Policy) -> Option<Kill> {
+        let limit_bytes = self.seen.map(|seen| seen.limit_bytes)?;
         self.kill
+            .filter(|kill| !kill.is_answered(limit_bytes, policy))
     }
 
     pub(crate) fn changed_at_s(&self) -> Option<u64> {

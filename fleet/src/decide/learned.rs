@@ -38,6 +38,9 @@ pub struct Learned {
     floor_bytes: Option<f64>,
     /// The highest floor.
     peak_bytes: f64,
+    /// The highest limit that was too little; part of the peak.
+    #[serde(default)]
+    killed_bytes: f64,
     /// The largest rise from one look to the next.
     rise_bytes: f64,
     /// The largest rise as a part of what was there before.
@@ -72,6 +75,7 @@ impl Learned {
         self.rise_bytes *= faded(RISE_HALF_LIFE_S);
         self.rise_ratio *= faded(RATIO_HALF_LIFE_S);
         let peak_bytes = self.peak_bytes * faded(PEAK_HALF_LIFE_S);
+        self.killed_bytes *= faded(PEAK_HALF_LIFE_S);
         // What rose while nobody looked, or in a process that is new, says nothing about how fast it rises.
         if let Some(before_bytes) = self.floor_bytes.filter(|_| passed_s > 0) {
             let rise_bytes = (floor_bytes - before_bytes).max(0.0);
@@ -85,7 +89,8 @@ impl Learned {
 
     /// It needed more than the limit, and is a new process now.
     pub fn killed(&mut self, limit_bytes: u64) {
-        self.peak_bytes = self.peak_bytes.max(limit_bytes as f64);
+        self.killed_bytes = self.killed_bytes.max(limit_bytes as f64);
+        self.peak_bytes = self.peak_bytes.max(self.killed_bytes);
         self.floor_bytes = None;
     }
 
@@ -94,12 +99,11 @@ impl Learned {
         self.floor_bytes = None;
     }
 
-    /// Keeps nothing but for how long it has been watched.
+    /// Keeps nothing but for how long it has been watched, and what was too little.
     pub fn forget(&mut self) {
-        *self = Learned {
-            watched_s: self.watched_s,
-            ..Learned::default()
-        };
+        self.floor_bytes = None;
+        self.peak_bytes = self.killed_bytes;
+        (self.rise_bytes, self.rise_ratio) = (0.0, 0.0);
     }
 
     /// What the limit should be: the peak, or what is there now and one rise or the reserve more, and a margin.

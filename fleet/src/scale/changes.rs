@@ -202,7 +202,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                 self.histories
                     .entry(key.clone())
                     .or_default()
-                    .resized(now_s, from_bytes, to_bytes);
+                    .resized(now_s, to_bytes);
                 let change = Change {
                     at_s: now_s,
                     at_ns: now_ns(),

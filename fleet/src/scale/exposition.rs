@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::decide::HIGH_RATIOS;
+
 /// As in the library's table of metrics; a test holds the two together.
 const RECLAIMABLE: &str = "plimsoll_reclaimable_bytes";
 const LEVEL: &str = "plimsoll_pressure_level";
@@ -70,7 +72,7 @@ pub(super) fn read(text: &str) -> Result<Told, Nonsense> {
                 told.pressure_level = Some(level.ok_or_else(nonsense)?);
             }
             BEGINS if rest.contains(HIGH_LABEL) => {
-                let ratio = value(rest).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+                let ratio = value(rest).filter(|ratio| HIGH_RATIOS.contains(ratio));
                 told.high_ratio = Some(ratio.ok_or_else(nonsense)?);
             }
             _ => {}
@@ -181,6 +183,8 @@ mod tests {
             "plimsoll_pressure_level 0.5",
             "plimsoll_pressure_level -1",
             "plimsoll_level_begins_ratio{level=\"high\"} 0",
+            "plimsoll_level_begins_ratio{level=\"high\"} 0.001",
+            "plimsoll_level_begins_ratio{level=\"high\"} 0.29",
             "plimsoll_level_begins_ratio{level=\"high\"} 80",
         ] {
             let text = format!("# a comment\n{line}\n");

@@ -6,7 +6,7 @@ use crate::decide::{Observation, Verdict, decide};
 use crate::engine::{Actuator, Event, Happening, now_ns};
 use crate::scale::changes::{Outcome, limit};
 use crate::scale::scaler::Scaler;
-use crate::scale::tracked::{Before, Tracked, update};
+use crate::scale::tracked::{Before, Tracked, history_of, update};
 
 /// Within this time one kill may be told several times.
 const SAME_KILL_NS: u64 = NS;
@@ -119,7 +119,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         };
         let now_s = self.clock.now_s();
         let is_new = !self.histories.contains_key(&key);
-        let history = self.histories.entry(key.clone()).or_default();
+        let history = history_of(&mut self.histories, &key, now_s);
         if is_new {
             // No round has seen it yet; this much is certain.
             let full = Observation {
@@ -133,7 +133,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         history.killed(now_s, then_bytes);
         if let Some(before) = before {
             // Told late: what was changed since is in force, and may be the answer.
-            history.resized(before.until_s, then_bytes, limit_bytes);
+            history.resized(before.until_s, limit_bytes);
         }
         let verdict = decide(history, &policy, now_s);
         let outcome = self.carry_out_now(&id, verdict).await;

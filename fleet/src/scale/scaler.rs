@@ -18,7 +18,7 @@ use crate::scale::gather::{Reading, Seen};
 use crate::scale::scrape::Scraper;
 use crate::scale::settings::Settings;
 use crate::scale::state::{Change, Kept, State};
-use crate::scale::tracked::{Tracked, update};
+use crate::scale::tracked::{Tracked, history_of, update};
 use crate::scale::voice::Voice;
 use crate::size::human;
 
@@ -353,7 +353,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         let text = format!("{key}: has a limit now");
         self.voice.over(&format!("limit {key}"), &text);
         let now_s = self.clock.now_s();
-        let history = self.histories.entry(key).or_default();
+        let history = history_of(&mut self.histories, &key, now_s);
         let seen = Observation {
             at_s: now_s,
             used_bytes: usage.used_bytes,
@@ -361,7 +361,7 @@ impl<A: Actuator + 'static> Scaler<A> {
             limit_bytes,
         };
         if let Some(ratio) = told.and_then(|told| told.high_ratio) {
-            history.refuses_above(ratio);
+            history.refuses_above(now_s, ratio);
         }
         history.observe(&seen, policy);
         // What is on its way down is not decided anew.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use crate::decide::Alert;
+use crate::decide::{Alert, History};
 use crate::engine::{Container, LeftOut};
 use crate::profile::Policy;
 
@@ -121,6 +121,21 @@ pub(super) fn update(
     }
 }
 
+/// By a key as in [`Tracked`]. A replica that is new goes on from what its service has shown.
+pub(super) fn history_of<'a>(
+    histories: &'a mut BTreeMap<String, History>,
+    key: &str,
+    now_s: u64,
+) -> &'a mut History {
+    if !histories.contains_key(key) {
+        let service = key.split_once('/').map_or(key, |(service, _)| service);
+        let shown = histories.get(service);
+        let history = shown.map_or_else(History::default, |shown| shown.of_replica(now_s));
+        histories.insert(key.to_owned(), history);
+    }
+    histories.entry(key.to_owned()).or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +189,21 @@ mod tests {
         update(&mut tracked, &[], &left_out, &policies, began);
         let kept: Vec<_> = tracked.values().map(|one| one.held_bytes()).collect();
         assert_eq!(kept, [9]);
+    }
+
+    #[test]
+    fn a_replica_begins_with_the_history_of_its_service() {
+        let mut histories = BTreeMap::new();
+        history_of(&mut histories, "a", 5).resized(7, 64);
+        assert_eq!(*history_of(&mut histories, "b/b-1", 9), History::default());
+        let of_service = histories["a"].clone();
+        let replica = history_of(&mut histories, "a/a-1", 9);
+        assert_eq!(*replica, of_service.of_replica(9));
+        // From then on it is its own.
+        replica.resized(11, 64);
+        let own = replica.clone();
+        assert_eq!(*history_of(&mut histories, "a/a-1", 13), own);
+        assert_eq!(histories["a"], of_service);
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub fn replay(pod: &Pod, policy: &Policy, start: f64) -> Score {
         else {
             continue;
         };
-        history.resized(at_s, limit_bytes, to_bytes);
+        history.resized(at_s, to_bytes);
         limit_bytes = to_bytes;
         score.resizes += 1;
     }

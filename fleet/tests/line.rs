@@ -1,0 +1,154 @@
+//! The High line of a service with the library: above that part of its limit it refuses work.
+
+use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, decide};
+use plimsoll_fleet::profile::{Policy, Strategy};
+
+const MIB: u64 = 1 << 20;
+const NOW_S: u64 = 1_700_000_000;
+
+fn policy(strategy: Strategy) -> Policy {
+    Policy {
+        strategy,
+        ..Policy::between(64 * MIB, 1024 * MIB)
+    }
+}
+
+fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
+    Observation {
+        at_s,
+        used_bytes: used_mib * MIB,
+        reclaimable_bytes: None,
+        limit_bytes: limit_mib * MIB,
+    }
+}
+
+/// Looks every half minute, is told where the line is, and does what is decided.
+fn settle(
+    history: &mut History,
+    ratio: Option<f64>,
+    policy: &Policy,
+    mut look: Observation,
+    looks: u64,
+) -> (u64, Verdict) {
+    let mut verdict = decide(history, policy, look.at_s);
+    for _ in 0..looks {
+        if let Some(ratio) = ratio {
+            history.refuses_above(look.at_s, ratio);
+        }
+        history.observe(&look, policy);
+        verdict = decide(history, policy, look.at_s);
+        if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
+            history.resized(look.at_s, to_bytes);
+            look.limit_bytes = to_bytes;
+        }
+        look.at_s += 30;
+    }
+    (look.limit_bytes, verdict)
+}
+
+#[test]
+fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
+    let policy = policy(Strategy::Floor);
+    let known = Observation {
+        reclaimable_bytes: Some(0),
+        ..seen(NOW_S, 300, 400)
+    };
+    let limit_bytes = |ratio: f64| {
+        let mut history = History::default();
+        // Known for days: what is left of the margin is below the hundredth part.
+        settle(&mut history, Some(ratio), &policy, known, 10_000)
+    };
+    let (all_bytes, verdict) = limit_bytes(1.0);
+    assert!(all_bytes < 310 * MIB, "{verdict:?}");
+    let (bytes, verdict) = limit_bytes(0.8);
+    assert!((376 * MIB..387 * MIB).contains(&bytes), "{verdict:?}");
+    assert!(
+        verdict.reason.contains("of it below 80 % of its limit"),
+        "{verdict:?}"
+    );
+    // Nonsense is nothing.
+    for ratio in [0.0, -1.0, 0.001, 0.29, 1.01, f64::NAN] {
+        assert_eq!(limit_bytes(ratio).0, all_bytes, "{ratio}");
+    }
+    // It refuses already, and can have no more.
+    let full = Observation {
+        limit_bytes: policy.max_bytes,
+        ..seen(NOW_S, 830, 1024)
+    };
+    for (ratio, alert) in [(1.0, None), (0.8, Some(Alert::AtMaximum))] {
+        let mut history = History::default();
+        history.refuses_above(NOW_S, ratio);
+        history.observe(&full, &policy);
+        assert_eq!(decide(&history, &policy, NOW_S).alert, alert, "{ratio}");
+    }
+}
+
+#[test]
+fn a_limit_that_goes_down_stays_above_what_the_line_needs() {
+    // It claims much, and frees nothing.
+    let full = Observation {
+        reclaimable_bytes: Some(150 * MIB),
+        ..seen(NOW_S, 200, 512)
+    };
+    for strategy in [Strategy::Guide, Strategy::Vpa, Strategy::Floor] {
+        for (ratio, least_mib) in [(1.0, 201), (0.8, 250), (0.5, 400)] {
+            let mut history = History::default();
+            let (limit_bytes, verdict) =
+                settle(&mut history, Some(ratio), &policy(strategy), full, 200);
+            let at_ratio = format!("{strategy:?} at {ratio}: {verdict:?}");
+            assert!(limit_bytes >= least_mib * MIB, "{at_ratio}");
+            if strategy == Strategy::Floor {
+                assert!(limit_bytes <= (least_mib + 2) * MIB, "{at_ratio}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_is_believed_for_five_minutes_of_silence() {
+    let policy = policy(Strategy::Floor);
+    let needs_bytes = |history: &History, at_s| match decide(history, &policy, at_s).action {
+        Action::Grow { to_bytes } => to_bytes,
+        other => panic!("{other:?}"),
+    };
+    let known = |at_s| Observation {
+        reclaimable_bytes: Some(0),
+        ..seen(at_s, 300, 305)
+    };
+    let mut history = History::default();
+    // All without a resize, so that it always asks for what it needs.
+    for look in 0..10_000 {
+        history.refuses_above(NOW_S + 30 * look, 0.5);
+        history.observe(&known(NOW_S + 30 * look), &policy);
+    }
+    let last_s = NOW_S + 30 * 9_999;
+    let told = history.clone();
+    for later in 1..=10 {
+        let at_s = last_s + 30 * later;
+        history.observe(&known(at_s), &policy);
+        assert!(needs_bytes(&history, at_s) > 600 * MIB, "{later}");
+    }
+    history.observe(&known(last_s + 330), &policy);
+    let verdict = decide(&history, &policy, last_s + 330);
+    assert_eq!(verdict.action, Action::Hold, "{verdict:?}");
+    // Of before a gap nothing is believed, nor of a time to come.
+    for at_s in [last_s + 601, last_s - 301] {
+        let mut jumped = told.clone();
+        jumped.observe(&known(at_s), &policy);
+        let verdict = decide(&jumped, &policy, at_s);
+        assert_eq!(verdict.action, Action::Hold, "{verdict:?}");
+    }
+    // Told anew it counts at once, also after a gap.
+    let mut jumped = told.clone();
+    jumped.refuses_above(last_s + 601, 0.5);
+    jumped.observe(&known(last_s + 601), &policy);
+    assert!(needs_bytes(&jumped, last_s + 601) > 600 * MIB);
+
+    // A state file is as good as who wrote it.
+    let text = serde_json::to_string(&told).unwrap();
+    assert!(text.contains(r#""ratio":0.5"#), "{text}");
+    let lie = text.replace(r#""ratio":0.5"#, r#""ratio":0.001"#);
+    let loaded: History = serde_json::from_str(&lie).unwrap();
+    let verdict = decide(&loaded, &policy, last_s);
+    assert_eq!(verdict.action, Action::Hold, "{verdict:?}");
+}
