@@ -49,10 +49,7 @@ async fn limits_grow_shrink_and_below_use_nothing_is_written() {
     assert_eq!(containers.len(), 1);
     assert_eq!(containers[0].service, "hog");
     assert_eq!(containers[0].limit_bytes, Some(64 * MIB));
-    assert_eq!(
-        containers[0].swap_limit_bytes,
-        Some((64 + SWAP_MIB) * MIB)
-    );
+    assert_eq!(containers[0].swap_limit_bytes, Some((64 + SWAP_MIB) * MIB));
     let id = containers[0].id.as_str();
     let used_bytes = engine.usage(id).await.unwrap().used_bytes;
     assert!(used_bytes >= 12 * MIB, "{used_bytes}");
