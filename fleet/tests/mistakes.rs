@@ -1,6 +1,9 @@
 //! What is said of a profile that makes no sense: each mistake, where it is, and an exit code.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use plimsoll_fleet::profile::{Severity, Source, read};
@@ -268,6 +271,45 @@ fn exit_codes_tell_what_it_was() {
         assert!(said.contains(&place), "{verb:?} {said}");
         assert_eq!(text(&done.stdout), "");
     }
+}
+
+#[test]
+fn what_belongs_to_others_is_no_permission() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let within = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    // Others may enter this folder, and perhaps not that of builds.
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(directory.path(), open).unwrap();
+    let (copy, profile, out) = (within("plimsoll"), within("mine.toml"), within("deploy"));
+    fs::copy(env!("CARGO_BIN_EXE_plimsoll"), &copy).unwrap();
+    fs::write(&profile, GOOD).unwrap();
+    fs::set_permissions(&profile, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let unread = format!("{profile}: no permission to read this profile");
+    let unwritten = format!("can't write {out}/");
+    let table: [(&[&str], &str); 8] = [
+        (&["profile", "check", &profile], &unread),
+        (&["profile", "show", &profile], &unread),
+        (&["compose", "--profile", &profile], &unread),
+        (&["redis", "--profile", &profile], &unread),
+        (&["k8s", "--profile", &profile], &unread),
+        (&["up", "--profile", &profile], &unread),
+        (&["scale", "--profile", &profile], &unread),
+        (&["compose", "--out", &out], &unwritten),
+    ];
+    for (arguments, line) in table {
+        let mut command = Command::new(&copy);
+        let done = command.args(arguments).uid(65534).gid(65534).output();
+        let done = done.unwrap();
+        let said = [text(&done.stdout), text(&done.stderr)].concat();
+        assert_eq!(done.status.code(), Some(77), "{arguments:?} {said}");
+        assert!(said.contains(line), "{arguments:?} {said}");
+    }
+    assert!(!Path::new(&out).exists());
 }
 
 proptest! {

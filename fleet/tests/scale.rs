@@ -1,6 +1,7 @@
 //! `plimsoll scale` as a command: what it says of bad input, its exit codes, and its end.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -151,6 +152,27 @@ fn a_socket_of_others_is_no_permission() {
         .unwrap();
     failed(&output, 77, &[&socket, "group docker"]);
     drop(listener);
+}
+
+#[test]
+fn two_scalers_never_have_one_state() {
+    let folder = TempDir::new().unwrap();
+    let (cgroups, state) = (file(&folder, "cgroups"), file(&folder, "state.json"));
+    fs::create_dir(&cgroups).unwrap();
+    let args = ["--cgroups", &cgroups, "--state", &state];
+    let mut first = scale(&args).stderr(Stdio::piped()).spawn().unwrap();
+    // The claim comes before the first word about the state.
+    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("starts clean")));
+    let second = scale(&args).arg("--once").output().unwrap();
+    failed(&second, 73, &[&state, "another scaler", "--dry-run"]);
+    let dry = scale(&args).args(["--once", "--dry-run"]).output().unwrap();
+    assert_eq!(dry.status.code(), Some(0), "{dry:?}");
+
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let next = scale(&args).arg("--once").output().unwrap();
+    assert_eq!(next.status.code(), Some(0), "{next:?}");
 }
 
 #[test]

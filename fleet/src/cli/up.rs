@@ -48,20 +48,22 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let engine = Docker::connect(args.host.as_deref())?;
         warn_of_host(&engine, &profile, &mut say).await?;
         compose::write(&args.dir, &deployment(&base, &overlay))?;
-        let mut files = vec!["docker-compose.yml"];
-        if profile.name == DEVELOPMENT {
-            files.push("docker-compose.dev.yml");
-        }
-        if args.monitoring {
-            files.push("docker-compose.monitoring.yml");
-        }
         let plan = Start {
             dir: args.dir.join("compose"),
-            files: files.into_iter().map(PathBuf::from).collect(),
+            files: files(&profile.name, args.monitoring),
             bound: Duration::from_secs(args.timeout),
         };
         start(&plan, &engine, &mut say).await
     })?
+}
+
+/// In the order in which each changes what the ones before it say.
+fn files(profile: &str, monitoring: bool) -> Vec<PathBuf> {
+    let overlay = (profile == DEVELOPMENT).then_some("docker-compose.dev.yml");
+    let monitoring = monitoring.then_some("docker-compose.monitoring.yml");
+    let files = ["docker-compose.yml"].into_iter();
+    let files = files.chain(overlay).chain(monitoring);
+    files.map(PathBuf::from).collect()
 }
 
 /// The profile if it has no error; its warnings are said.
@@ -78,4 +80,29 @@ fn check(name: &str) -> Result<Profile, Failure> {
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_those_of_the_guide() {
+        let (base, development, monitoring) = (
+            "docker-compose.yml",
+            "docker-compose.dev.yml",
+            "docker-compose.monitoring.yml",
+        );
+        let table: [(&str, bool, &[&str]); 5] = [
+            ("production", false, &[base]),
+            ("production", true, &[base, monitoring]),
+            ("development", false, &[base, development]),
+            ("development", true, &[base, development, monitoring]),
+            ("my", true, &[base, monitoring]),
+        ];
+        for (profile, with, expected) in table {
+            let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(files(profile, with), expected, "{profile} {with}");
+        }
+    }
 }

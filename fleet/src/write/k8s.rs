@@ -17,7 +17,9 @@ use crate::write::yaml::{body, comment};
 
 const HEADING: &str = "\
 Written by `plimsoll k8s`: change the profile. Apply it with: kubectl apply -f FILE
-It needs a cluster with the vertical-pod-autoscaler (1.4 or newer, for InPlaceOrRecreate) and the prometheus-operator.
+It needs, installed first: Kubernetes 1.33, the vertical-pod-autoscaler 1.5 (or 1.4 with --feature-gates=InPlaceOrRecreate=true on its
+updater and its admission controller), the prometheus-operator, and the images where the cluster can pull them. A Prometheus that selects
+by label (kube-prometheus-stack: release) wants it on podmonitor/fleet and prometheusrule/fleet.
 ";
 
 /// All objects, as one stream of YAML documents.
