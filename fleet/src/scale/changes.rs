@@ -230,7 +230,7 @@ impl<A: Actuator + 'static> Scaler<A> {
                 Outcome::NotDone
             }
             Err(EngineError::Overtaken(limit_bytes)) => {
-                (one.limit_bytes, one.listed_bytes) = (limit_bytes, limit_bytes);
+                one.limit_bytes = limit_bytes;
                 // What was read before knows nothing of that.
                 one.changed = Some(Instant::now());
                 self.figures.of(&key, |of| of.limit_bytes = limit_bytes);
