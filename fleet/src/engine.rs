@@ -14,5 +14,5 @@ pub(crate) use cgroups::field;
 pub use docker::Docker;
 pub(crate) use docker::positive;
 pub use event::{Event, Happening, now_ns};
-pub use host::{host_warning, is_too_small};
+pub(crate) use host::{host_warning, is_too_small};
 pub use room::least_limit_bytes;

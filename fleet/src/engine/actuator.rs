@@ -76,6 +76,14 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {}
 
 /// What a change is for. Who decides by a reading may be overtaken: by an operator, or by another tool.
+///
+/// ```
+/// use plimsoll_fleet::engine::Way;
+///
+/// // An operator gave it 2 GiB meanwhile: 614 MiB are not more.
+/// assert!(Way::Up.check(Some(512 << 20), 614 << 20).is_ok());
+/// assert!(Way::Up.check(Some(2 << 30), 614 << 20).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Whatever is in force.

@@ -5,12 +5,17 @@ use std::fs;
 use crate::size::human;
 
 /// The kernel and the firmware keep a part of what is built in, so a sixteenth less is no other host.
-pub fn is_too_small(host_bytes: u64, for_bytes: u64) -> bool {
+pub(crate) fn is_too_small(host_bytes: u64, for_bytes: u64) -> bool {
     host_bytes < for_bytes - for_bytes / 16
 }
 
 /// What people are told of a host that is too small for the profile `name`, which is for `for_bytes`.
-pub fn host_warning(host_bytes: u64, name: &str, for_bytes: u64, limits_bytes: u64) -> String {
+pub(crate) fn host_warning(
+    host_bytes: u64,
+    name: &str,
+    for_bytes: u64,
+    limits_bytes: u64,
+) -> String {
     format!(
         "warning: this host has {}, and the profile {name} is for {}, with limits of {} together",
         human(host_bytes),

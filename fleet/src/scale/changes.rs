@@ -159,15 +159,18 @@ impl<A: Actuator + 'static> Scaler<A> {
     }
 
     async fn grow(&mut self, id: &str, to_bytes: u64, reason: &str) -> Outcome {
-        let from_bytes = self.tracked.get(id).and_then(|one| one.limit_bytes);
-        let Some(from_bytes) = from_bytes.filter(|from| to_bytes > *from) else {
+        let Some(one) = self.tracked.get(id) else {
             return Outcome::NotDone;
         };
+        let Some(from_bytes) = one.limit_bytes.filter(|from| to_bytes > *from) else {
+            return Outcome::NotDone;
+        };
+        let way = one.way_up(to_bytes);
         if self.settings.dry_run {
             self.say(id, Some((from_bytes, to_bytes)), DRY_RUN, reason);
             return Outcome::NotDone;
         }
-        let outcome = self.resize(id, from_bytes, to_bytes, Way::Up).await;
+        let outcome = self.resize(id, from_bytes, to_bytes, way).await;
         if outcome == Outcome::Done {
             self.say(id, Some((from_bytes, to_bytes)), "", reason);
         }
@@ -190,7 +193,7 @@ impl<A: Actuator + 'static> Scaler<A> {
         let about = format!("resize {key}");
         match done {
             Ok(()) => {
-                one.limit_bytes = Some(to_bytes);
+                (one.limit_bytes, one.listed_bytes) = (Some(to_bytes), Some(to_bytes));
                 one.changed = Some(Instant::now());
                 let now_s = self.clock.now_s();
                 one.before = Some(Before {

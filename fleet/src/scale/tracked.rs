@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use crate::decide::{Alert, History};
-use crate::engine::{Container, LeftOut};
+use crate::engine::{Container, LeftOut, Way};
 use crate::profile::Policy;
 
 /// One container of a service that the profile knows.
@@ -17,6 +17,8 @@ pub(super) struct Tracked {
     pub(super) policy: Option<Policy>,
     /// As far as is known; `None`: unlimited.
     pub(super) limit_bytes: Option<u64>,
+    /// What the engine says of that, which is not always what is in force.
+    pub(super) listed_bytes: Option<u64>,
     /// At the last reading.
     pub(super) used_bytes: Option<u64>,
     /// When the scaler changed it last: a reading that began before knows nothing of that.
@@ -57,6 +59,7 @@ impl Tracked {
             metrics_url: None,
             policy: None,
             limit_bytes: None,
+            listed_bytes: None,
             used_bytes: None,
             changed: None,
             before: None,
@@ -70,6 +73,14 @@ impl Tracked {
     /// Whether a reading that began then still says something.
     pub(super) fn is_as_it_was(&self, began: Instant) -> bool {
         self.changed.is_none_or(|changed| changed < began)
+    }
+
+    /// A change to more. Where the engine has had more in its books all along, and less is in force, nobody has overtaken it.
+    pub(super) fn way_up(&self, to_bytes: u64) -> Way {
+        match self.listed_bytes.is_some_and(|listed| listed <= to_bytes) {
+            true => Way::Up,
+            false => Way::Set,
+        }
     }
 
     /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back. What has no limit holds
@@ -117,6 +128,7 @@ pub(super) fn update(
         one.policy.clone_from(policy);
         if one.is_as_it_was(began) {
             one.limit_bytes = container.limit_bytes;
+            one.listed_bytes = container.limit_bytes;
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Facts {
     pub restarting: Vec<String>,
     /// Services that have no limit, whatever it says above.
     pub unlimited: Vec<String>,
+    /// Limits in force, where the engine's list has others.
+    pub in_kernel: BTreeMap<String, u64>,
     /// Services of which a reading is a mistake of this program.
     pub panicking: Vec<String>,
     pub list_panics: bool,
@@ -212,7 +214,11 @@ impl Actuator for World {
         }
         Ok(Usage {
             used_bytes: facts.services[&service].0,
-            limit_bytes: facts.limit(&service),
+            limit_bytes: facts
+                .in_kernel
+                .get(&service)
+                .copied()
+                .or(facts.limit(&service)),
             oom_kills_total: None,
         })
     }
@@ -235,6 +241,7 @@ impl Actuator for World {
         if facts.refuses {
             return Err(EngineError::Refused("not today".to_owned()));
         }
+        facts.in_kernel.remove(service);
         facts.services.get_mut(service).unwrap().1 = to_bytes;
         let all_bytes = facts.services.values().map(|(_, limit)| limit).sum();
         facts.most_bytes = facts.most_bytes.max(all_bytes);

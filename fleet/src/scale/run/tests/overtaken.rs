@@ -64,3 +64,13 @@ async fn a_reading_that_has_waited_is_not_told_to_the_engine() {
     assert_eq!(world.lock().told_bytes, [Some(20 * MIB), None]);
     stage.stop().await.result.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_has_another_limit_than_the_kernel_overtakes_nobody() {
+    let world = World::new(&[("a", 90, 400)]);
+    world.lock().in_kernel.insert("a".to_owned(), 100 * MIB);
+    let stage = Stage::new(&world, 1000);
+    pass(1).await;
+    assert_eq!(world.resizes(), [("crypto-a", 150)]);
+    stage.stop().await.result.unwrap();
+}
