@@ -111,37 +111,6 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
 }
 
 #[test]
-fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
-    for strategy in [Strategy::Guide, Strategy::Floor] {
-        let policy = policy(strategy);
-        let mut history = History::default();
-        let mut limit_bytes = 256 * MIB;
-        for look in 0..400 {
-            let used_bytes = (100 * MIB + look * 4 * MIB).min(limit_bytes);
-            let at_s = NOW_S + 30 * look;
-            let look = Observation {
-                at_s,
-                used_bytes,
-                reclaimable_bytes: None,
-                limit_bytes,
-            };
-            history.observe(&look, &policy);
-            if used_bytes == limit_bytes {
-                history.killed(at_s, limit_bytes);
-            }
-            if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
-                history.resized(at_s, to_bytes);
-                limit_bytes = to_bytes;
-            }
-        }
-        assert_eq!(limit_bytes, policy.max_bytes, "{strategy:?}");
-        let verdict = decide(&history, &policy, NOW_S + 30 * 399);
-        assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{verdict:?}");
-        assert!(verdict.reason.contains("1 GiB"), "{}", verdict.reason);
-    }
-}
-
-#[test]
 fn what_could_be_freed_is_no_need_and_a_silent_service_is_believed_for_a_while() {
     let policy = policy(Strategy::Floor);
     let full = Observation {
