@@ -1,8 +1,8 @@
 //! What holds for every strategy, whatever is seen and whatever the clock does.
 
-use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, Wanted, decide, share};
+use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, decide};
 use plimsoll_fleet::profile::{Policy, Strategy};
-use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{any, prop, prop_assert, proptest};
 
 const MIB: u64 = 1 << 20;
 const NOW_S: u64 = 1_700_000_000;
@@ -107,37 +107,6 @@ fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {
                 later.reason
             );
         }
-    }
-}
-
-#[test]
-fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
-    for strategy in [Strategy::Guide, Strategy::Floor] {
-        let policy = policy(strategy);
-        let mut history = History::default();
-        let mut limit_bytes = 256 * MIB;
-        for look in 0..400 {
-            let used_bytes = (100 * MIB + look * 4 * MIB).min(limit_bytes);
-            let at_s = NOW_S + 30 * look;
-            let look = Observation {
-                at_s,
-                used_bytes,
-                reclaimable_bytes: None,
-                limit_bytes,
-            };
-            history.observe(&look, &policy);
-            if used_bytes == limit_bytes {
-                history.killed(at_s, limit_bytes);
-            }
-            if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
-                history.resized(at_s, to_bytes);
-                limit_bytes = to_bytes;
-            }
-        }
-        assert_eq!(limit_bytes, policy.max_bytes, "{strategy:?}");
-        let verdict = decide(&history, &policy, NOW_S + 30 * 399);
-        assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{verdict:?}");
-        assert!(verdict.reason.contains("1 GiB"), "{}", verdict.reason);
     }
 }
 
@@ -390,57 +359,6 @@ fn a_history_is_small_and_survives_as_json() {
     }
 }
 
-fn wanted(
-    service: &str,
-    limit_mib: u64,
-    to_mib: u64,
-    priority: i32,
-    after_kill: bool,
-) -> Wanted<'_> {
-    Wanted {
-        service,
-        limit_bytes: limit_mib * MIB,
-        priority,
-        verdict: Verdict {
-            action: Action::Grow {
-                to_bytes: to_mib * MIB,
-            },
-            reason: "it grows".to_owned(),
-            alert: None,
-            after_kill,
-        },
-    }
-}
-
-#[test]
-fn a_short_budget_serves_kills_then_priorities_and_tells_who_waits() {
-    let mut all = [
-        wanted("news", 100, 200, 1, false),
-        wanted("fusion", 100, 200, 9, false),
-        wanted("pusher", 100, 200, 0, true),
-    ];
-    share(&mut all, 450 * MIB);
-    assert_eq!(
-        all[2].verdict.action,
-        Action::Grow {
-            to_bytes: 200 * MIB
-        }
-    );
-    assert_eq!(
-        all[1].verdict.action,
-        Action::Grow {
-            to_bytes: 150 * MIB
-        }
-    );
-    assert_eq!(all[1].verdict.alert, Some(Alert::HostFull));
-    assert_eq!(all[0].verdict.action, Action::Hold);
-    assert_eq!(all[0].verdict.alert, Some(Alert::HostFull));
-    assert_eq!(
-        all[0].verdict.reason,
-        "it grows; but the host has 0 B left of 450 MiB: news waits"
-    );
-}
-
 proptest! {
     #[test]
     fn whatever_is_seen_nothing_panics_and_limits_stay_where_they_may_be(
@@ -478,30 +396,5 @@ proptest! {
             prop_assert!(!verdict.reason.is_empty());
         }
         prop_assert!(serde_json::to_string(&history).is_ok());
-    }
-
-    #[test]
-    fn no_choice_of_verdicts_exceeds_the_budget(
-        asked in prop::collection::vec((0u64..2000, 0u64..2000, -3i32..3, any::<bool>()), 1..30),
-        budget_mib in 0u64..40_000,
-    ) {
-        let mut all: Vec<Wanted<'_>> = asked
-            .iter()
-            .map(|(limit, more, priority, kill)| wanted("service", *limit, limit + more, *priority, *kill))
-            .collect();
-        share(&mut all, budget_mib * MIB);
-        let before: u64 = all.iter().map(|one| one.limit_bytes).sum();
-        let after: u64 = all
-            .iter()
-            .map(|one| match one.verdict.action {
-                Action::Grow { to_bytes } => to_bytes,
-                _ => one.limit_bytes,
-            })
-            .sum();
-        prop_assert!(after <= before.max(budget_mib * MIB));
-        for (one, (limit, more, ..)) in all.iter().zip(&asked) {
-            let whole = one.verdict.action == Action::Grow { to_bytes: (limit + more) * MIB };
-            prop_assert_eq!(one.verdict.alert == Some(Alert::HostFull), !whole);
-        }
     }
 }

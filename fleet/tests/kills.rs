@@ -124,3 +124,34 @@ fn a_kill_asks_for_no_more_than_there_may_be_and_not_forever() {
         }
     }
 }
+
+#[test]
+fn a_leak_is_grown_to_its_maximum_and_a_person_is_told() {
+    for strategy in [Strategy::Guide, Strategy::Floor] {
+        let policy = policy(strategy);
+        let mut history = History::default();
+        let mut limit_bytes = 256 * MIB;
+        for look in 0..400 {
+            let used_bytes = (100 * MIB + look * 4 * MIB).min(limit_bytes);
+            let at_s = NOW_S + 30 * look;
+            let look = Observation {
+                at_s,
+                used_bytes,
+                reclaimable_bytes: None,
+                limit_bytes,
+            };
+            history.observe(&look, &policy);
+            if used_bytes == limit_bytes {
+                history.killed(at_s, limit_bytes);
+            }
+            if let Action::Grow { to_bytes } = decide(&history, &policy, at_s).action {
+                history.resized(at_s, to_bytes);
+                limit_bytes = to_bytes;
+            }
+        }
+        assert_eq!(limit_bytes, policy.max_bytes, "{strategy:?}");
+        let verdict = decide(&history, &policy, NOW_S + 30 * 399);
+        assert_eq!(verdict.alert, Some(Alert::AtMaximum), "{verdict:?}");
+        assert!(verdict.reason.contains("1 GiB"), "{}", verdict.reason);
+    }
+}
