@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -154,23 +154,34 @@ fn a_socket_of_others_is_no_permission() {
     drop(listener);
 }
 
+/// Ended with the test, however that goes.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn two_scalers_never_have_one_state() {
     let folder = TempDir::new().unwrap();
     let (cgroups, state) = (file(&folder, "cgroups"), file(&folder, "state.json"));
     fs::create_dir(&cgroups).unwrap();
     let args = ["--cgroups", &cgroups, "--state", &state];
-    let mut first = scale(&args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = scale(&args);
+    first.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut first = Ended(first.spawn().unwrap());
     // The claim comes before the first word about the state.
-    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
+    let mut said = BufReader::new(first.0.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("starts clean")));
     let second = scale(&args).arg("--once").output().unwrap();
     failed(&second, 73, &[&state, "another scaler", "--dry-run"]);
     let dry = scale(&args).args(["--once", "--dry-run"]).output().unwrap();
     assert_eq!(dry.status.code(), Some(0), "{dry:?}");
 
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     let next = scale(&args).arg("--once").output().unwrap();
     assert_eq!(next.status.code(), Some(0), "{next:?}");
 }
