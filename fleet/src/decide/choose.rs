@@ -104,13 +104,8 @@ fn bind(wish: Wish, history: &History, seen: &Observation, policy: &Policy, now_
         _ => seen.used_bytes,
     };
     let margin_bytes = ((kept_bytes as f64 * MARGIN) as u64).max(LEAST_MARGIN_BYTES);
-    // Above its High line it refuses work, and what it could free is not free yet.
-    let below_line_bytes = (kept_bytes as f64 / history.high_ratio()) as u64;
-    let safe_bytes = whole(
-        kept_bytes
-            .saturating_add(margin_bytes)
-            .max(below_line_bytes),
-    );
+    // Its High line is for who carries it out: above that now, it is asked to clean up, and what it uses then decides.
+    let safe_bytes = whole(kept_bytes.saturating_add(margin_bytes));
     let step_bytes = (limit_bytes as f64 * SHRINK_AT_MOST) as u64;
     let shrunk_bytes = bounded_bytes.max(safe_bytes).max(whole(step_bytes));
     if shrunk_bytes as f64 > limit_bytes as f64 * WORTH_SHRINKING {
