@@ -31,6 +31,7 @@ fn real_pods() -> Option<Trace> {
 }
 
 fn the_family_is_beaten(trace: &Trace, half: Half, starts: &[f64]) {
+    // A hundredth of the rules that `simulate --front` tries, which takes minutes and whose figures the README has.
     for point in fronts(trace, half, starts, &[1, 3], false).points {
         let (family, _, family_slack) = point.family.unwrap();
         let (caution, steps, slack) = point.ours.unwrap();

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = published)]
     published: Option<u64>,
     /// Also the fronts: the least slack at so many out-of-memory steps, of `floor` and of the family "running maximum x a + b,
-    /// shrinking by c per row"; takes a minute
+    /// shrinking by c per row"; takes some minutes
     #[arg(long)]
     front: bool,
 }
