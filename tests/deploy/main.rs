@@ -287,7 +287,12 @@ fn prometheus_looks_for_the_example_where_it_listens() {
     let (_, service) = config.split_once("job_name: service").unwrap();
     let (_, port) = service.split_once("127.0.0.1:").unwrap();
     let port = port.split('"').next().unwrap();
-    let help = format!("listen on 127.0.0.1:P; 0 takes any free port [{port}]");
-    assert!(read("examples/service/args.rs").contains(&help), "{help}");
+    let help = read("examples/service/args.rs");
+    for told in [
+        format!("listen on that port; 0 takes any free one [{port}]"),
+        "listen on that address, 0.0.0.0 for all (in a container) [127.0.0.1]".to_owned(),
+    ] {
+        assert!(help.contains(&told), "{told}");
+    }
     assert!(config.contains("- alerts.yml"));
 }

@@ -15,6 +15,8 @@ const SHRINK_AT_MOST: f64 = 0.5;
 /// What stays above the bytes that were used of late when a limit shrinks: half a percent, and at least 1 MiB.
 const MARGIN: f64 = 0.005;
 const LEAST_MARGIN_BYTES: u64 = 1 << 20;
+/// Nothing shrinks before it was watched for so long.
+const FIRST_S: u64 = 60;
 
 /// What shall be done with the limit of one service, and why.
 ///
@@ -138,14 +140,21 @@ fn bound_by(wished_bytes: u64, bytes: u64) -> &'static str {
     }
 }
 
-/// What is left of the cooldown. Ours watches for as long first: how much is needed is not known after one look.
+/// What is left of the cooldown, and of what has to be watched before anything shrinks: how much a cache takes is not known after one
+/// look, nor is anything.
 fn waits_s(history: &History, policy: &Policy, now_s: u64) -> u64 {
+    let cooldown_s = policy.cooldown_s;
     let changed = history.changed_at_s();
-    let since_change_s = changed.map(|at_s| now_s.saturating_sub(at_s));
-    let learns = policy.strategy == Strategy::Floor;
-    let watched_s = learns.then(|| history.learned().watched_s());
-    let passed_s = since_change_s.into_iter().chain(watched_s).min();
-    passed_s.map_or(0, |passed_s| policy.cooldown_s.saturating_sub(passed_s))
+    let since_change_s = changed.map_or(cooldown_s, |at_s| now_s.saturating_sub(at_s));
+    let waits_s = cooldown_s.saturating_sub(since_change_s);
+    if policy.strategy != Strategy::Floor {
+        return waits_s;
+    }
+    let to_watch_s = match history.claim() {
+        Some(_) => cooldown_s,
+        None => cooldown_s.min(FIRST_S),
+    };
+    waits_s.max(to_watch_s.saturating_sub(history.learned().watched_s()))
 }
 
 fn whole(bytes: u64) -> u64 {
