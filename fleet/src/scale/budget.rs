@@ -11,27 +11,34 @@ impl<A: Actuator + 'static> Scaler<A> {
     /// Who else is on the host, and what is left for ours.
     pub(super) fn count_others(&mut self, seen: &[Seen], left_out: &[LeftOut]) {
         let before = std::mem::take(&mut self.others);
+        (self.is_host_known, self.is_room_unknown) = (true, false);
         let is_other = |one: &&Seen| !self.policies.contains_key(&one.container.service);
+        let mut never_seen = Vec::new();
         for Seen {
             container, usage, ..
         } in seen.iter().filter(is_other)
         {
             let used_bytes = || Some(usage.as_ref()?.as_ref().ok()?.used_bytes);
             let known_bytes = container.limit_bytes.or_else(used_bytes);
-            let known_bytes = known_bytes.or_else(|| before.get(&container.id).copied());
-            self.others
-                .insert(container.id.clone(), known_bytes.unwrap_or(0));
+            match known_bytes.or_else(|| before.get(&container.id).copied()) {
+                Some(bytes) => {
+                    self.others.insert(container.id.clone(), bytes);
+                }
+                None => never_seen.push((&container.id, "use, without a limit,")),
+            }
         }
-        (self.is_host_known, self.is_room_unknown) = (true, false);
         for LeftOut { id, .. } in left_out {
             if let Some(bytes) = before.get(id) {
                 // It still runs, and holds what it held.
                 self.others.insert(id.clone(), *bytes);
             } else if !self.tracked.contains_key(id) {
-                self.is_room_unknown = true;
-                let text = format!("{id}: its limit was never seen: nothing grows until it is");
-                self.voice.note_once(&format!("never-seen {id}"), &text);
+                never_seen.push((id, "limit"));
             }
+        }
+        for (id, what) in never_seen {
+            self.is_room_unknown = true;
+            let text = format!("{id}: its {what} was never seen: nothing grows until it is");
+            self.voice.note_once(&format!("never-seen {id}"), &text);
         }
         let others_bytes = sum(self.others.values().copied());
         self.budget_bytes = self.profile_budget_bytes.saturating_sub(others_bytes);
@@ -78,9 +85,10 @@ impl<A: Actuator + 'static> Scaler<A> {
 
     /// What may be handed out in all: without knowing what is left, no more than is.
     pub(super) fn may_be_held_bytes(&self) -> u64 {
-        match self.is_room_unknown {
-            true => self.budget_bytes.min(self.held_bytes()),
-            false => self.budget_bytes,
+        if self.is_room_unknown || self.tracked.values().any(Tracked::is_unknown) {
+            self.budget_bytes.min(self.held_bytes())
+        } else {
+            self.budget_bytes
         }
     }
 

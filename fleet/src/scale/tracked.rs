@@ -83,6 +83,11 @@ impl Tracked {
         }
     }
 
+    /// Neither its limit nor its use was ever seen.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.limit_bytes.or(self.used_bytes).is_none()
+    }
+
     /// What of the host's budget is its: until a lower limit has proved itself, the old one may come back. What has no limit holds
     /// what it uses.
     pub(super) fn held_bytes(&self) -> u64 {

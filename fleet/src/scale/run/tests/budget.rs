@@ -150,6 +150,26 @@ async fn what_has_no_limit_holds_what_it_uses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_grows_while_the_use_of_one_without_a_limit_was_never_seen() {
+    // One of the profile's, and another.
+    for unlimited in ["b", "stranger"] {
+        let world = World::new(&[("a", 90, 100), (unlimited, 50, 1)]);
+        world.lock().unlimited.push(unlimited.to_owned());
+        world.lock().restarting.push(unlimited.to_owned());
+        let stage = Stage::new(&world, 180);
+        pass(1).await;
+        assert_eq!(world.resizes(), [], "{unlimited}");
+        world.lock().restarting.clear();
+        pass(30).await;
+        assert_eq!(world.resizes(), [("crypto-a", 130)], "{unlimited}");
+        let ended = stage.stop().await;
+        ended.result.unwrap();
+        let said = |note: &String| note.contains("its use, without a limit, was never seen");
+        assert_eq!(ended.notes.iter().any(said), unlimited == "stranger");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_is_smaller_than_the_profile_s_gives_what_it_has() {
     // The profile is for 4 GB, of which 136 MB are kept.
     for (host_mib, to_mib) in [(4096, 150), (3900, 150), (350, 114), (200, 100)] {
