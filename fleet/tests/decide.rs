@@ -1,60 +1,19 @@
 //! What holds for every strategy, whatever is seen and whatever the clock does.
 
-use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, decide};
+mod looks;
+
+use plimsoll_fleet::decide::{Action, Alert, History, Observation, decide};
 use plimsoll_fleet::profile::{Policy, Strategy};
 use proptest::prelude::{any, prop, prop_assert, proptest};
 
-const MIB: u64 = 1 << 20;
-const NOW_S: u64 = 1_700_000_000;
+use looks::{MIB, NOW_S, policy, seen, settle};
+
 const STRATEGIES: [Strategy; 4] = [
     Strategy::Fixed,
     Strategy::Guide,
     Strategy::Vpa,
     Strategy::Floor,
 ];
-
-fn policy(strategy: Strategy) -> Policy {
-    Policy {
-        strategy,
-        min_bytes: 64 * MIB,
-        max_bytes: 1024 * MIB,
-        up_percent: 80.0,
-        down_percent: 30.0,
-        factor: 1.5,
-        cooldown_s: 300,
-        priority: 0,
-        caution: 1.0,
-    }
-}
-
-fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
-    Observation {
-        at_s,
-        used_bytes: used_mib * MIB,
-        reclaimable_bytes: None,
-        limit_bytes: limit_mib * MIB,
-    }
-}
-
-/// Looks every half minute, and does what is decided.
-fn settle(
-    history: &mut History,
-    policy: &Policy,
-    mut look: Observation,
-    looks: u64,
-) -> (u64, Verdict) {
-    let mut verdict = decide(history, policy, look.at_s);
-    for _ in 0..looks {
-        history.observe(&look, policy);
-        verdict = decide(history, policy, look.at_s);
-        if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            history.resized(look.at_s, to_bytes);
-            look.limit_bytes = to_bytes;
-        }
-        look.at_s += 30;
-    }
-    (look.limit_bytes, verdict)
-}
 
 #[test]
 fn the_guide_grows_and_shrinks_as_its_table_says_and_then_cools_down() {

@@ -1,26 +1,11 @@
 //! Kills: answered at once, and until the whole answer is in force.
 
+mod looks;
+
 use plimsoll_fleet::decide::{Action, Alert, History, Observation, Wanted, decide, share};
-use plimsoll_fleet::profile::{Policy, Strategy};
+use plimsoll_fleet::profile::Strategy;
 
-const MIB: u64 = 1 << 20;
-const NOW_S: u64 = 1_700_000_000;
-
-fn policy(strategy: Strategy) -> Policy {
-    Policy {
-        strategy,
-        ..Policy::between(64 * MIB, 1024 * MIB)
-    }
-}
-
-fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
-    Observation {
-        at_s,
-        used_bytes: used_mib * MIB,
-        reclaimable_bytes: None,
-        limit_bytes: limit_mib * MIB,
-    }
-}
+use looks::{MIB, NOW_S, policy, seen};
 
 #[test]
 fn a_kill_is_answered_at_once_whatever_the_cooldown_and_the_clock_say() {

@@ -1,50 +1,11 @@
 //! The High line of a service with the library: above that part of its limit it refuses work.
 
-use plimsoll_fleet::decide::{Action, Alert, History, Observation, Verdict, decide};
-use plimsoll_fleet::profile::{Policy, Strategy};
+mod looks;
 
-const MIB: u64 = 1 << 20;
-const NOW_S: u64 = 1_700_000_000;
+use plimsoll_fleet::decide::{Action, Alert, History, Observation, decide};
+use plimsoll_fleet::profile::Strategy;
 
-fn policy(strategy: Strategy) -> Policy {
-    Policy {
-        strategy,
-        ..Policy::between(64 * MIB, 1024 * MIB)
-    }
-}
-
-fn seen(at_s: u64, used_mib: u64, limit_mib: u64) -> Observation {
-    Observation {
-        at_s,
-        used_bytes: used_mib * MIB,
-        reclaimable_bytes: None,
-        limit_bytes: limit_mib * MIB,
-    }
-}
-
-/// Looks every half minute, is told where the line is, and does what is decided.
-fn settle(
-    history: &mut History,
-    ratio: Option<f64>,
-    policy: &Policy,
-    mut look: Observation,
-    looks: u64,
-) -> (u64, Verdict) {
-    let mut verdict = decide(history, policy, look.at_s);
-    for _ in 0..looks {
-        if let Some(ratio) = ratio {
-            history.refuses_above(look.at_s, ratio);
-        }
-        history.observe(&look, policy);
-        verdict = decide(history, policy, look.at_s);
-        if let Action::Grow { to_bytes } | Action::Shrink { to_bytes } = verdict.action {
-            history.resized(look.at_s, to_bytes);
-            look.limit_bytes = to_bytes;
-        }
-        look.at_s += 30;
-    }
-    (look.limit_bytes, verdict)
-}
+use looks::{MIB, NOW_S, policy, seen, settle_below};
 
 #[test]
 fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
@@ -56,7 +17,7 @@ fn what_is_needed_fits_below_the_line_above_which_work_is_refused() {
     let limit_bytes = |ratio: f64| {
         let mut history = History::default();
         // Known for days: what is left of the margin is below the hundredth part.
-        settle(&mut history, Some(ratio), &policy, known, 10_000)
+        settle_below(&mut history, Some(ratio), &policy, known, 10_000)
     };
     let (all_bytes, verdict) = limit_bytes(1.0);
     assert!(all_bytes < 310 * MIB, "{verdict:?}");
@@ -92,7 +53,7 @@ fn a_cache_that_is_full_to_the_line_is_no_reason_to_keep_the_limit() {
     };
     let mut history = History::default();
     let (limit_bytes, verdict) =
-        settle(&mut history, Some(0.8), &policy(Strategy::Floor), full, 200);
+        settle_below(&mut history, Some(0.8), &policy(Strategy::Floor), full, 200);
     assert!(limit_bytes <= 203 * MIB, "{verdict:?}");
 }
 

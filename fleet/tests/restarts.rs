@@ -1,22 +1,12 @@
 //! A new process, a silence, a clock that steps back: what was learned is kept, and nothing is learned that is not so.
 
 use plimsoll_fleet::decide::{Action, History, Observation, decide};
-use plimsoll_fleet::profile::{Policy, Strategy};
+use plimsoll_fleet::profile::Policy;
 
 const MIB: u64 = 1 << 20;
 
 fn policy() -> Policy {
-    Policy {
-        strategy: Strategy::Floor,
-        min_bytes: 64 * MIB,
-        max_bytes: 4096 * MIB,
-        up_percent: 80.0,
-        down_percent: 30.0,
-        factor: 1.5,
-        cooldown_s: 300,
-        priority: 0,
-        caution: 1.0,
-    }
+    Policy::between(64 * MIB, 4096 * MIB)
 }
 
 /// A service that is looked at every half minute, and resized as decided.
