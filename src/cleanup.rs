@@ -11,6 +11,7 @@ mod job;
 mod learned;
 mod order;
 mod periodic;
+mod purge;
 #[cfg(feature = "quick_cache")]
 mod quick_cache;
 mod registry;

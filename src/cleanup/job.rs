@@ -25,8 +25,8 @@ pub(super) struct Job {
     pub(super) order: Order,
     pub(super) started: Instant,
     pub(super) before: Usage,
-    /// By how much RSS fell from here says what the cleanup was worth.
-    pub(super) judged_from_rss_bytes: u64,
+    /// After what was purged before the hooks.
+    pub(super) at_hooks: Usage,
     pub(super) reports: Vec<HookReport>,
     /// Processor time that it took.
     pub(super) cost: Duration,
@@ -66,7 +66,7 @@ impl Job {
             order,
             started: now,
             before,
-            judged_from_rss_bytes: before.rss_bytes,
+            at_hooks: before,
             reports: Vec::with_capacity(hooks.len()),
             cost: Duration::ZERO,
             target_bytes,
@@ -157,6 +157,11 @@ impl Job {
     /// When the hook that is being called must have returned.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.current.as_ref().map(|call| call.deadline)
+    }
+
+    /// Whether there was something to ask hooks for, and a hook to ask.
+    pub(super) fn has_asked_hooks(&self) -> bool {
+        self.target_bytes > 0 && !self.hooks.is_empty()
     }
 
     /// What it was to give back, unless that is all there is.

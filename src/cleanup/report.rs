@@ -55,16 +55,21 @@ impl CleanupReport {
         self.before.rss_bytes as i64 - self.after.rss_bytes as i64
     }
 
-    /// What it gave back, for judging whether it was worth its cost, by RSS from `from_rss_bytes` on: the process fills up again
-    /// meanwhile, so RSS alone would say nothing of what hooks were measured to free.
-    pub(crate) fn yielded_bytes(&self, from_rss_bytes: u64) -> u64 {
-        let by_hooks: i64 = self
+    /// What it gave back, for judging whether it was worth its cost: what hooks were measured to free or what RSS fell, whichever is
+    /// more, as the process fills up again meanwhile. Where hooks were asked, at `asked_at`, what was unused by then is not their yield.
+    pub(crate) fn yielded_bytes(&self, asked_at: Option<&Usage>) -> u64 {
+        let in_use_bytes = |usage: &Usage| usage.rss_bytes.saturating_sub(usage.unused_bytes());
+        let (from_bytes, to_bytes) = match asked_at {
+            Some(usage) => (in_use_bytes(usage), in_use_bytes(&self.after)),
+            None => (self.before.rss_bytes, self.after.rss_bytes),
+        };
+        let measured: i64 = self
             .hooks
             .iter()
             .filter_map(HookReport::net_freed_bytes)
             .sum();
-        let by_rss = from_rss_bytes as i64 - self.after.rss_bytes as i64;
-        u64::try_from(by_hooks.max(by_rss)).unwrap_or(0)
+        let by_rss = from_bytes as i64 - to_bytes as i64;
+        u64::try_from(measured.max(by_rss)).unwrap_or(0)
     }
 
     /// This report, with usage as of now at its end.
@@ -279,7 +284,7 @@ impl fmt::Display for HookReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::fake::usage;
+    use crate::usage::fake::{usage, with_unused};
 
     #[test]
     fn a_hooks_line_shows_what_it_freed_on_balance() {
@@ -313,22 +318,24 @@ mod tests {
             ..HookReport::without_result("cache", HookOutcome::Completed, Duration::ZERO)
         };
         let yielded = |rss_before, rss_after, hooks| {
-            let after = usage(rss_after, None);
+            let before = with_unused(usage(rss_before, None), 30);
             let report = CleanupReport {
+                after: with_unused(usage(rss_after, None), 20),
                 hooks,
-                ..CleanupReport::not_run(CleanupOutcome::Cleaned, None, after)
+                ..CleanupReport::not_run(CleanupOutcome::Cleaned, None, before)
             };
-            report.yielded_bytes(rss_before)
+            [None, Some(&before)].map(|asked_at| report.yielded_bytes(asked_at))
         };
         let (frees, grows) = (hook(Some(50), Some(10)), hook(Some(5), Some(20)));
         let unmeasured = || vec![hook(None, None)];
-        assert_eq!(yielded(100, 70, vec![frees.clone()]), 40);
-        assert_eq!(yielded(100, 30, vec![frees.clone()]), 70);
+        // Of all that came back, and without the ten that were unused before.
+        assert_eq!(yielded(100, 70, vec![frees.clone()]), [40, 40]);
+        assert_eq!(yielded(100, 30, vec![frees.clone()]), [70, 60]);
         // The process has filled up again meanwhile.
-        assert_eq!(yielded(100, 900, vec![frees.clone()]), 40);
-        assert_eq!(yielded(100, 100, vec![frees, grows.clone()]), 25);
-        assert_eq!(yielded(100, 100, vec![grows]), 0);
-        assert_eq!(yielded(100, 60, unmeasured()), 40);
-        assert_eq!(yielded(100, 160, unmeasured()), 0);
+        assert_eq!(yielded(100, 900, vec![frees.clone()]), [40, 40]);
+        assert_eq!(yielded(100, 100, vec![frees, grows.clone()]), [25, 25]);
+        assert_eq!(yielded(100, 100, vec![grows]), [0, 0]);
+        assert_eq!(yielded(100, 60, unmeasured()), [40, 30]);
+        assert_eq!(yielded(100, 160, unmeasured()), [0, 0]);
     }
 }

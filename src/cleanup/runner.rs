@@ -12,6 +12,7 @@ use crate::cleanup::backoff::Backoff;
 use crate::cleanup::call::{Called, Stopwatch, call};
 use crate::cleanup::job::{Job, Step};
 use crate::cleanup::order::Order;
+use crate::cleanup::purge::Purge;
 use crate::cleanup::registry::Entry;
 use crate::cleanup::{CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, Registry};
 use crate::meter;
@@ -45,6 +46,8 @@ pub(crate) trait Host: Send + Sync {
     fn measure(&self) -> Usage;
     /// Bytes to ask hooks for.
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
+    /// Bytes of unused pages that have to go back; `u64::MAX` for all.
+    fn purge_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
     /// A cleanup is done: note it, whether it was in vain, and how much may be used while the next that nobody waits for
@@ -62,6 +65,7 @@ pub(crate) struct Runner {
     host: Weak<dyn Host>,
     registry: Arc<Registry>,
     deadline: Duration,
+    purge: Purge,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -94,6 +98,7 @@ impl Runner {
             host,
             registry,
             deadline,
+            purge: Purge::default(),
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
         })
@@ -283,11 +288,14 @@ impl Runner {
         let stopwatch = Stopwatch::start();
         let before = host.measure();
         let mut target_bytes = host.target_bytes(order.reason, &before);
-        // Unused pages that are in memory need no hook, and of those that never were nobody can tell before they are gone.
+        // Where all that is unused goes back it goes first: of pages that never were in memory nobody can tell before they are gone.
         let mut at_hooks = before;
-        if order.purge && order.call_hooks && before.unused_bytes() > 0 && target_bytes != u64::MAX
+        let may_go_first = order.purge && order.call_hooks && target_bytes != u64::MAX;
+        if may_go_first
+            && before.unused_bytes() > 0
+            && host.purge_bytes(order.reason, &before) == u64::MAX
         {
-            jemalloc::purge_all_arenas();
+            self.purge.run(u64::MAX);
             at_hooks = host.measure();
             target_bytes = host.target_bytes(order.reason, &at_hooks);
         }
@@ -296,9 +304,6 @@ impl Runner {
         } else {
             Vec::new()
         };
-        // What was purged first is not the yield of hooks. Where that was enough, or nobody else is there to ask, it is the cleanup's.
-        let judge_hooks = target_bytes > 0 && !hooks.is_empty();
-        let judged_from = if judge_hooks { at_hooks } else { before };
         let mut job = Job::new(
             order,
             before,
@@ -307,7 +312,7 @@ impl Runner {
             Instant::now(),
             self.deadline,
         );
-        job.judged_from_rss_bytes = judged_from.rss_bytes;
+        job.at_hooks = at_hooks;
         job.cost = stopwatch.cost();
         self.state.lock().running = Some(Some(job));
     }
@@ -328,10 +333,14 @@ impl Runner {
         let stopwatch = Stopwatch::start();
         // What hooks have freed on this thread.
         jemalloc::flush_thread_cache();
-        let purge = matches!(&self.state.lock().running, Some(Some(job)) if job.order.purge);
-        let purged = purge && jemalloc::purge_all_arenas();
-        let trimmed = purge && !jemalloc::is_global() && trim::trim();
-        if purge {
+        let purge = match &self.state.lock().running {
+            Some(Some(job)) if job.order.purge => Some(job.order.reason),
+            _ => None,
+        };
+        let purged =
+            purge.is_some_and(|reason| self.purge.run(host.purge_bytes(reason, &host.measure())));
+        let trimmed = purge.is_some() && !jemalloc::is_global() && trim::trim();
+        if purge.is_some() {
             meter::purge_has_run();
         }
         let after = host.measure();
@@ -361,7 +370,8 @@ impl Runner {
                 .into_iter()
                 .flatten()
                 .max_by_key(|bound| bound.used_bytes);
-            let yielded_bytes = report.yielded_bytes(job.judged_from_rss_bytes);
+            let asked_at = job.has_asked_hooks().then_some(&job.at_hooks);
+            let yielded_bytes = report.yielded_bytes(asked_at);
             is_futile = state
                 .backoff
                 .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);

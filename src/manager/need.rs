@@ -107,6 +107,20 @@ pub(super) fn target_bytes(
     }
 }
 
+/// Bytes of unused pages that have to go back; `u64::MAX` for all. Under pressure no more of them than lead to the end of the level
+/// where work is refused: those that stay are taken again before others are faulted in.
+pub(super) fn purge_bytes(config: &Config, reason: CleanupReason, usage: &Usage) -> u64 {
+    let (CleanupReason::Pressure, Some(bound)) = (reason, &usage.binding) else {
+        return u64::MAX;
+    };
+    let end_bytes = config.lines.end_bytes(bound, PressureLevel::High);
+    match bound.used_bytes.saturating_sub(end_bytes) {
+        // Below it they go back because it is quiet.
+        0 => u64::MAX,
+        above_bytes => above_bytes,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +218,26 @@ mod tests {
         };
         assert!(high(751).is_some());
         assert_eq!(high(749), None);
+    }
+
+    #[test]
+    fn pressure_gives_back_what_ends_the_refusals_and_all_when_it_is_quiet_or_asked_for() {
+        let purge = |reason, rss, limit| purge_bytes(&Config::DEFAULT, reason, &usage(rss, limit));
+        // High begins at 800 and ends at 750.
+        let table = [
+            (Pressure, 810, Some(1000), 60),
+            (Pressure, 781, Some(1000), 31),
+            (Pressure, 751, Some(1000), 1),
+            (Pressure, 750, Some(1000), u64::MAX),
+            (Pressure, 700, Some(1000), u64::MAX),
+            (Pressure, 810, None, u64::MAX),
+            (AbovePercent, 810, Some(1000), u64::MAX),
+            (Forced, 810, Some(1000), u64::MAX),
+            (Growth, 810, Some(1000), u64::MAX),
+        ];
+        for (reason, rss, limit, bytes) in table {
+            assert_eq!(purge(reason, rss, limit), bytes, "{reason:?} {rss}");
+        }
     }
 
     #[test]

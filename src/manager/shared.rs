@@ -313,6 +313,10 @@ impl Host for Shared {
         need::target_bytes(&self.config, reason, usage, self.churn_bytes())
     }
 
+    fn purge_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
+        need::purge_bytes(&self.config, reason, usage)
+    }
+
     fn supervise(&self) {
         self.bell.ring(ring::SUPERVISE);
     }

@@ -97,6 +97,11 @@ impl Lines {
         Some(self.left_bytes(bound, next))
     }
 
+    /// Used bytes at which `level` ends for `bound`.
+    pub(crate) fn end_bytes(&self, bound: &Bound, level: PressureLevel) -> u64 {
+        bytes(bound, self.begin_percent(level) * END)
+    }
+
     /// Where a cleanup aims that is to lead `bound` into the level below; `None` where Normal holds.
     pub(crate) fn aim_bytes(&self, bound: &Bound) -> Option<u64> {
         let percent = bound.percent();

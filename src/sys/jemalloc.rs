@@ -13,6 +13,7 @@ use super::figures::{DecayOf, EpochFigures};
 
 /// The index that stands for all arenas (`MALLCTL_ARENAS_ALL`).
 const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
+const PURGE_FIRST_ARENA: &[u8] = b"arena.0.purge\0";
 const FLUSH_THREAD_CACHE: &CStr = c"thread.tcache.flush";
 const APPROXIMATE_ACTIVE: &[u8] = b"approximate_stats.active\0";
 const DIRTY_PAGES: &[u8] = b"stats.arenas.4096.pdirty\0";
@@ -173,6 +174,30 @@ pub(crate) fn flush_thread_cache() {
 /// Returns all unused dirty pages of all arenas to the kernel; whether jemalloc took the call.
 pub(crate) fn purge_all_arenas() -> bool {
     is_global() && call(PURGE_ALL_ARENAS) == 0
+}
+
+/// The same for one arena. Nothing happens where it is not in use.
+///
+/// Upstream key: `arena.<i>.purge`.
+pub(crate) fn purge_arena(index: u32) {
+    let mut mib = [0; 3];
+    if tikv_jemalloc_ctl::raw::name_to_mib(PURGE_FIRST_ARENA, &mut mib).is_err() {
+        return;
+    }
+    mib[1] = index as usize;
+    // SAFETY:
+    // - The MIB is that of a key without a value, with another index; one without an arena is an error.
+    // - Null pointers and length 0 are what keys without a value ask for.
+    unsafe {
+        tikv_jemalloc_sys::mallctlbymib(
+            mib.as_ptr(),
+            mib.len(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            0,
+        )
+    };
 }
 
 /// How many arenas there are; some of the indexes below may not be in use yet.
