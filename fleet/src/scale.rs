@@ -12,6 +12,7 @@ mod figures;
 mod gather;
 mod kills;
 mod output;
+mod pace;
 mod run;
 mod scaler;
 mod scrape;

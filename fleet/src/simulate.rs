@@ -8,7 +8,7 @@ mod synthetic;
 mod trace;
 
 pub use family::{Family, Shrinks};
-pub use front::{CAUTIONS, Front, Half, Point, fronts, score};
+pub use front::{Front, Half, Point, cautions, fronts, score};
 pub use read::read;
 pub use replay::{Score, policy, replay};
 pub use synthetic::{SHAPES, synthetic};

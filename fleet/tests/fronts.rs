@@ -60,7 +60,9 @@ fn on_all_pods_the_whole_family_is_beaten() {
 
 #[test]
 fn on_synthetic_shapes_the_whole_family_is_beaten() {
-    the_family_is_beaten(&synthetic("all").unwrap(), Half::All, &[1.0]);
+    let trace = synthetic("all").unwrap();
+    the_family_is_beaten(&trace, Half::All, &[1.0]);
+    the_family_is_beaten(&trace, Half::All, &[0.5, 1.0, 2.0]);
 }
 
 #[test]

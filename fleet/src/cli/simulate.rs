@@ -209,7 +209,7 @@ fn front_cells(half: Half, starts: &[f64], point: &Point) -> [String; 5] {
     let ours = point
         .ours
         .map_or("none".to_owned(), |(caution, steps, slack)| {
-            format!("{slack:.3} with {steps} ({caution})")
+            format!("{slack:.3} with {steps} ({caution:.2})")
         });
     [
         half.to_owned(),

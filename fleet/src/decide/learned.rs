@@ -16,9 +16,9 @@ const LEAST: f64 = 0.008;
 /// Of the maximum, above the peak, for one that is not known at all.
 const NEWCOMER_PART: f64 = 0.12;
 /// Of the maximum, above what is there now, for what never happened: six quiet hours are no proof that nothing will.
-const RESERVE_PART: f64 = 0.056;
-/// The reserve halves in a working day.
-const RESERVE_HALF_LIFE_S: f64 = 30_000.0;
+const RESERVE_PART: f64 = 0.06;
+/// The reserve halves in seven hours.
+const RESERVE_HALF_LIFE_S: f64 = 7.0 * 3600.0;
 /// With caution it grows by a little more than the root: what it guards against is rare.
 const RESERVE_CAUTION: f64 = 0.53;
 /// More of what was the largest rise: the next one may be larger.
@@ -29,6 +29,9 @@ const RISE_AT_MOST_PART: f64 = 0.03;
 const PROPORTION: f64 = 2.0;
 /// Of the maximum: what is large does not double.
 const JUMP_PART: f64 = 0.05;
+/// With caution that grows by its fourth root, and to no more than so many times as much.
+const JUMP_CAUTION: f64 = 0.25;
+const JUMP_CAUTION_AT_MOST: f64 = 1.7;
 /// Below this a rise is not set into proportion: from nearly nothing everything is a large multiple.
 const SMALL_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
 
@@ -119,7 +122,8 @@ impl Learned {
             * caution.powf(RESERVE_CAUTION)
             * unwatched(RESERVE_HALF_LIFE_S);
         let squared = PROPORTION * caution * self.rise_ratio * self.rise_ratio;
-        let at_most_bytes = peak_bytes.min(JUMP_PART * max_bytes) * caution.powf(0.25);
+        let at_most_bytes = peak_bytes.min(JUMP_PART * max_bytes)
+            * caution.powf(JUMP_CAUTION).min(JUMP_CAUTION_AT_MOST);
         let proportion_bytes = (peak_bytes * squared).min(at_most_bytes);
         let rise_bytes = (RISES * self.rise_bytes).min(RISE_AT_MOST_PART * max_bytes);
         let above_peak_bytes = |bytes: f64| floor_bytes + bytes - peak_bytes;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -131,6 +132,11 @@ pub trait Actuator: Send + Sync {
     /// Memory of the host that all share. `None`: not known here.
     fn host_bytes(&self) -> impl Future<Output = Result<Option<u64>, EngineError>> + Send {
         std::future::ready(Ok(None))
+    }
+
+    /// How long [`usage`](Actuator::usage) may take where all is well.
+    fn slowest_reading(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// What one uses now.

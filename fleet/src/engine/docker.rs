@@ -199,6 +199,11 @@ impl Actuator for Docker {
         Ok(Some(host_bytes).filter(|bytes| *bytes < u64::MAX))
     }
 
+    /// It takes its readings once a second, and an answer waits for the next one.
+    fn slowest_reading(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     async fn usage(&self, id: &str) -> Result<Usage, EngineError> {
         let once = StatsOptionsBuilder::default()
             .stream(false)

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::scale::endpoint::serve;
 use crate::scale::gather::{Ports, gather};
+use crate::scale::pace::{FIRST_PAUSE, Pace};
 use crate::scale::scaler::{Message, Scaler};
 use crate::scale::settings::Settings;
 use crate::scale::state::{Claim, Found, State, claim};
@@ -23,8 +24,6 @@ use crate::scale::voice::Voice;
 const WAITING: usize = 64;
 /// Events older than this are not asked for.
 const MOST_MISSED_NS: u64 = 86_400 * 1_000_000_000;
-/// So long after an engine was away it is asked again, at first.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -77,7 +76,7 @@ pub async fn run<A: Actuator + 'static>(
     } else {
         settings.interval
     };
-    let mut pace = Pace::new(interval);
+    let mut pace = Pace::new(interval, engine.slowest_reading());
     let mut ended = Ok(());
     loop {
         tokio::select! {
@@ -173,51 +172,6 @@ async fn take<A: Actuator + 'static>(scaler: &mut Scaler<A>, pace: &mut Pace, me
             scaler.settled(&id, usage).await;
             scaler.is_changed = true;
         }
-    }
-}
-
-/// When rounds are.
-#[derive(Debug)]
-struct Pace {
-    interval: Duration,
-    next: Instant,
-    pause: Duration,
-    is_under_way: bool,
-    rounds: u64,
-}
-
-impl Pace {
-    fn new(interval: Duration) -> Pace {
-        Pace {
-            interval,
-            next: Instant::now(),
-            pause: FIRST_PAUSE,
-            is_under_way: false,
-            rounds: 0,
-        }
-    }
-
-    fn begin(&mut self) {
-        self.is_under_way = true;
-        self.next = Instant::now() + self.interval;
-    }
-
-    fn end(&mut self) {
-        self.is_under_way = false;
-        self.pause = FIRST_PAUSE;
-        self.rounds += 1;
-    }
-
-    /// One was made, and no other is due.
-    fn is_over(&self) -> bool {
-        self.rounds > 0 && !self.is_under_way && self.next > Instant::now()
-    }
-
-    /// Twice as long each time, and not longer than a round's time.
-    fn back_off(&mut self) {
-        self.is_under_way = false;
-        self.next = Instant::now() + self.pause.min(self.interval);
-        self.pause = self.pause.saturating_mul(2);
     }
 }
 

@@ -5,11 +5,10 @@ use crate::simulate::family::{Family, FamilyScore, Shrinks};
 use crate::simulate::replay::{Score, policy, replay};
 use crate::simulate::{Pod, Trace};
 
-/// The settings of ours that are tried: one number, from bold to timid.
-pub const CAUTIONS: [f64; 22] = [
-    0.05, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.25, 4.0,
-    5.0, 6.5, 8.0, 10.0, 13.0,
-];
+/// The settings of ours that are tried: one number from bold to timid, each a twelfth more than the one before.
+pub fn cautions() -> impl Iterator<Item = f64> {
+    (0..78).map(|step| 0.05 * 1.08_f64.powi(step))
+}
 
 /// By the pods' order, so that nobody chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +58,7 @@ pub fn fronts(trace: &Trace, half: Half, starts: &[f64], at_most: &[u64], fine: 
     let family: Vec<(Family, FamilyScore)> = grid(fine)
         .filter_map(|family| Some((family, sum(&family, &parts, starts, give_up_after)?)))
         .collect();
-    let ours: Vec<(f64, Score)> = CAUTIONS
-        .into_iter()
+    let ours: Vec<(f64, Score)> = cautions()
         .map(|caution| {
             (
                 caution,
