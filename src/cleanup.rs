@@ -21,7 +21,7 @@ mod runner;
 pub(crate) use decay::Decay;
 pub use hook::{ClaimedBytes, CleanupFn, CleanupHook, CleanupReason, CleanupRequest};
 pub use hook_stats::HookStats;
-pub(crate) use order::Order;
+pub(crate) use order::{Order, Unused};
 pub use periodic::{PeriodicCleanup, PeriodicStats};
 pub(crate) use periodic::{periodic_stats, tick};
 #[cfg(feature = "quick_cache")]

@@ -160,7 +160,7 @@ impl Job {
     }
 
     /// Whether there was something to ask hooks for, and a hook to ask.
-    pub(super) fn has_asked_hooks(&self) -> bool {
+    pub(super) fn has_hooks_to_ask(&self) -> bool {
         self.target_bytes > 0 && !self.hooks.is_empty()
     }
 

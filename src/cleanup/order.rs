@@ -7,8 +7,16 @@ use crate::cleanup::CleanupReason;
 pub(crate) struct Order {
     pub(crate) reason: CleanupReason,
     pub(crate) call_hooks: bool,
-    /// Give the allocator's unused pages back.
-    pub(crate) purge: bool,
+    pub(crate) purge: Unused,
+}
+
+/// Which of the allocator's unused pages go back; the later, the more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Unused {
+    None,
+    /// As many as end the level where work is refused: the program is at work, and takes the others again at once.
+    Enough,
+    All,
 }
 
 impl Order {
@@ -17,7 +25,7 @@ impl Order {
         Order {
             reason: self.reason.max(other.reason),
             call_hooks: self.call_hooks || other.call_hooks,
-            purge: self.purge || other.purge,
+            purge: self.purge.max(other.purge),
         }
     }
 }

@@ -12,18 +12,23 @@ pub(super) struct Purge {
 }
 
 impl Purge {
+    /// Whether it can be told when it is enough.
+    pub(super) fn can_tell() -> bool {
+        meter::anonymous_bytes().is_some()
+    }
+
     /// Gives back all that is unused, or arena after arena until memory is smaller by `enough_bytes`. Whether jemalloc took the call.
     pub(super) fn run(&self, enough_bytes: u64) -> bool {
         match meter::anonymous_bytes() {
             Some(from_bytes) if enough_bytes < u64::MAX && jemalloc::is_global() => {
+                let mut purged = false;
                 self.in_turn(jemalloc::arenas(), |arena| {
-                    jemalloc::purge_arena(arena);
+                    purged |= jemalloc::purge_arena(arena);
                     let now_bytes = meter::anonymous_bytes();
                     now_bytes.is_some_and(|bytes| bytes.saturating_add(enough_bytes) <= from_bytes)
                 });
-                true
+                purged
             }
-            // Nobody could tell when it is enough.
             _ => jemalloc::purge_all_arenas(),
         }
     }

@@ -33,8 +33,8 @@ pub struct CleanupReport {
     pub target_bytes: Option<u64>,
     /// One entry per registered hook that was due, in the order in which they ran.
     pub hooks: Vec<HookReport>,
-    /// Whether jemalloc gave its unused pages back; `false` where it is not the program's allocator, and where pages were left for
-    /// the next allocations (below the middle between Elevated and High, but for ten times a second).
+    /// Whether jemalloc gave unused pages back: all of them, or under pressure and at work as many as end the refusals. `false` where it
+    /// is not the program's allocator, and where pages were left for the next allocations (at work below 78 %, for a High line of 80).
     pub purged: bool,
     /// Whether the C library's heap gave unused pages back (glibc's `malloc_trim`); it is asked only where jemalloc is not the
     /// program's allocator. Harmless beside a third allocator, and then about what C code has freed.
@@ -56,7 +56,8 @@ impl CleanupReport {
     }
 
     /// What it gave back, for judging whether it was worth its cost: what hooks were measured to free or what RSS fell, whichever is
-    /// more, as the process fills up again meanwhile. Where hooks were asked, at `asked_at`, what was unused by then is not their yield.
+    /// more, as the process fills up again meanwhile. Where hooks were asked, at `asked_at`, what was unused by then is not their yield (nor is what
+    /// they freed on other threads where as much was unused and not in memory: nobody can tell).
     pub(crate) fn yielded_bytes(&self, asked_at: Option<&Usage>) -> u64 {
         let in_use_bytes = |usage: &Usage| usage.rss_bytes.saturating_sub(usage.unused_bytes());
         let (from_bytes, to_bytes) = match asked_at {

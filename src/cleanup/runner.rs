@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cleanup::backoff::Backoff;
 use crate::cleanup::call::{Called, Stopwatch, call};
 use crate::cleanup::job::{Job, Step};
-use crate::cleanup::order::Order;
+use crate::cleanup::order::{Order, Unused};
 use crate::cleanup::purge::Purge;
 use crate::cleanup::registry::Entry;
 use crate::cleanup::{CleanupOutcome, CleanupReason, CleanupReport, CleanupRequest, Registry};
@@ -46,8 +46,8 @@ pub(crate) trait Host: Send + Sync {
     fn measure(&self) -> Usage;
     /// Bytes to ask hooks for.
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
-    /// Bytes of unused pages that have to go back; `u64::MAX` for all.
-    fn purge_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
+    /// Bytes of unused pages that are [`Unused::Enough`].
+    fn enough_unused_bytes(&self, usage: &Usage) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
     /// A cleanup is done: note it, whether it was in vain, and how much may be used while the next that nobody waits for
@@ -284,18 +284,21 @@ impl Runner {
         }
     }
 
-    fn begin(&self, host: &dyn Host, order: Order) {
+    fn begin(&self, host: &dyn Host, mut order: Order) {
         let stopwatch = Stopwatch::start();
+        if order.purge == Unused::Enough && !Purge::can_tell() {
+            order.purge = Unused::All;
+        }
         let before = host.measure();
         let mut target_bytes = host.target_bytes(order.reason, &before);
         // Where all that is unused goes back it goes first: of pages that never were in memory nobody can tell before they are gone.
         let mut at_hooks = before;
-        let may_go_first = order.purge && order.call_hooks && target_bytes != u64::MAX;
-        if may_go_first
+        if order.purge == Unused::All
+            && order.call_hooks
+            && target_bytes != u64::MAX
             && before.unused_bytes() > 0
-            && host.purge_bytes(order.reason, &before) == u64::MAX
         {
-            self.purge.run(u64::MAX);
+            jemalloc::purge_all_arenas();
             at_hooks = host.measure();
             target_bytes = host.target_bytes(order.reason, &at_hooks);
         }
@@ -334,13 +337,17 @@ impl Runner {
         // What hooks have freed on this thread.
         jemalloc::flush_thread_cache();
         let purge = match &self.state.lock().running {
-            Some(Some(job)) if job.order.purge => Some(job.order.reason),
-            _ => None,
+            Some(Some(job)) => job.order.purge,
+            _ => Unused::None,
         };
-        let purged =
-            purge.is_some_and(|reason| self.purge.run(host.purge_bytes(reason, &host.measure())));
-        let trimmed = purge.is_some() && !jemalloc::is_global() && trim::trim();
-        if purge.is_some() {
+        let purge_bytes = match purge {
+            Unused::None => 0,
+            Unused::Enough => host.enough_unused_bytes(&host.measure()),
+            Unused::All => u64::MAX,
+        };
+        let purged = purge_bytes > 0 && self.purge.run(purge_bytes);
+        let trimmed = purge_bytes > 0 && !jemalloc::is_global() && trim::trim();
+        if purge_bytes > 0 {
             meter::purge_has_run();
         }
         let after = host.measure();
@@ -370,11 +377,16 @@ impl Runner {
                 .into_iter()
                 .flatten()
                 .max_by_key(|bound| bound.used_bytes);
-            let asked_at = job.has_asked_hooks().then_some(&job.at_hooks);
+            let asked_at = job.has_hooks_to_ask().then_some(&job.at_hooks);
             let yielded_bytes = report.yielded_bytes(asked_at);
+            // Where nobody is there to ask, no more was to be had.
+            let target_bytes = match asked_at {
+                Some(_) => job.target_bytes,
+                None => job.target_bytes.min(purge_bytes),
+            };
             is_futile = state
                 .backoff
-                .cleaned(now, cost, job.target_bytes, yielded_bytes, highest);
+                .cleaned(now, cost, target_bytes, yielded_bytes, highest);
             state.backoff.room_bytes()
         });
         drop(state);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Half of it is forgotten in this time: a purge in many seconds costs nothing worth mentioning, but what fades sooner is learned again by
 /// further purges.
 const HALF_LIFE: Duration = Duration::from_secs(4);
-/// The part of the pages given back that is learned from one purge.
+/// The part of the unused pages that is learned from one purge, though not all of them go back: learning by those cost as many faults as before.
 const LEARNED: f64 = 0.5;
 /// At most this share of the limit: what a cache holds is worth something as well.
 const MOST: f64 = 0.45;

@@ -2,10 +2,10 @@
 //!
 //! What a hook frees stays with the allocator first, as unused pages that the next allocation takes. To give them back at once and
 //! fault them in again a moment later costs a busy program up to half of its speed. So hooks are asked by what is *in use*, without unused
-//! pages; those go back when usage as a whole comes close to the High line, and when it has become quiet. Unless that happens again and
+//! pages; enough of those go back when usage as a whole comes close to the High line, and all when it has become quiet. Unless that happens again and
 //! again: then the program needs room to work in, and so much of them counts as in use ([`Churn`](super::churn::Churn)).
 
-use crate::cleanup::{CleanupReason, Order};
+use crate::cleanup::{CleanupReason, Order, Unused};
 use crate::manager::config::Config;
 use crate::pressure::PressureLevel;
 use crate::usage::{Bound, Usage};
@@ -53,17 +53,28 @@ pub(super) fn by_itself(
         // First what nobody uses.
         || keeps_level && !is_worth_it;
     let is_close = bound.percent() > lines.purge_percent();
-    let purge = if call_hooks {
+    let is_purge_due = is_close || keeps_level;
+    let purge = match (call_hooks, is_purge_due) {
         // Without figures of the heap nobody knows what is unused.
-        is_close || keeps_level || usage.heap.is_none()
-    } else {
-        is_worth_it && (is_close || keeps_level)
+        (true, _) if usage.heap.is_none() => Unused::All,
+        (true, true) => how_much(config, &bound, is_quiet),
+        (false, true) if is_worth_it => how_much(config, &bound, is_quiet),
+        _ => Unused::None,
     };
-    (call_hooks || purge).then_some(Order {
+    (call_hooks || purge > Unused::None).then_some(Order {
         reason: CleanupReason::Pressure,
         call_hooks,
         purge,
     })
+}
+
+/// All when nobody misses them, and where the limit is so near that nothing else matters.
+fn how_much(config: &Config, bound: &Bound, is_quiet: bool) -> Unused {
+    let is_critical = config.lines.level(bound.percent()) == PressureLevel::Critical;
+    match is_quiet || is_critical {
+        true => Unused::All,
+        false => Unused::Enough,
+    }
 }
 
 /// Whether so much is unused that a purge alone is worth its while.
@@ -107,18 +118,14 @@ pub(super) fn target_bytes(
     }
 }
 
-/// Bytes of unused pages that have to go back; `u64::MAX` for all. Under pressure no more of them than lead to the end of the level
-/// where work is refused: those that stay are taken again before others are faulted in.
-pub(super) fn purge_bytes(config: &Config, reason: CleanupReason, usage: &Usage) -> u64 {
-    let (CleanupReason::Pressure, Some(bound)) = (reason, &usage.binding) else {
+/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends and where none have to, and
+/// some more, or the next would be due at once. Those that stay are taken again before others are faulted in.
+pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
+    let Some(bound) = &usage.binding else {
         return u64::MAX;
     };
-    let end_bytes = config.lines.end_bytes(bound, PressureLevel::High);
-    match bound.used_bytes.saturating_sub(end_bytes) {
-        // Below it they go back because it is quiet.
-        0 => u64::MAX,
-        above_bytes => above_bytes,
-    }
+    let line_bytes = config.lines.work_goes_on_bytes(bound);
+    bound.used_bytes.saturating_sub(line_bytes) + bound.limit_bytes / WORTH_PURGING_SHARE
 }
 
 #[cfg(test)]
@@ -151,7 +158,7 @@ mod tests {
             let order = by_itself(&config, &usage, 0, PressureLevel::Normal, false);
             assert_eq!(order.map(|order| order.reason), alone, "{rss}");
             // Without a heap to ask, whatever hooks free is given back.
-            assert!(order.is_none_or(|order| order.call_hooks && order.purge));
+            assert!(order.is_none_or(|order| order.call_hooks && order.purge == Unused::All));
         }
         let held = |rss, level, quiet| by_itself(&config, &usage(rss, Some(1000)), 0, level, quiet);
         assert!(held(660, PressureLevel::Elevated, true).is_some());
@@ -176,7 +183,7 @@ mod tests {
         let config = Config::DEFAULT;
         let order = |usage: &Usage, quiet: bool| {
             by_itself(&config, usage, 0, PressureLevel::Elevated, quiet)
-                .map(|order| (order.call_hooks, order.purge))
+                .map(|order| (order.call_hooks, order.purge > Unused::None))
         };
         // used, unused, at work, when it is quiet
         let table = [
@@ -221,23 +228,36 @@ mod tests {
     }
 
     #[test]
-    fn pressure_gives_back_what_ends_the_refusals_and_all_when_it_is_quiet_or_asked_for() {
-        let purge = |reason, rss, limit| purge_bytes(&Config::DEFAULT, reason, &usage(rss, limit));
-        // High begins at 800 and ends at 750.
+    fn at_work_enough_goes_back_and_all_when_it_is_quiet_or_critical() {
+        let order = |used, unused, level, quiet| {
+            let usage = with_unused(usage(used, Some(1000)), unused);
+            by_itself(&Config::DEFAULT, &usage, 0, level, quiet).map(|order| order.purge)
+        };
         let table = [
-            (Pressure, 810, Some(1000), 60),
-            (Pressure, 781, Some(1000), 31),
-            (Pressure, 751, Some(1000), 1),
-            (Pressure, 750, Some(1000), u64::MAX),
-            (Pressure, 700, Some(1000), u64::MAX),
-            (Pressure, 810, None, u64::MAX),
-            (AbovePercent, 810, Some(1000), u64::MAX),
-            (Forced, 810, Some(1000), u64::MAX),
-            (Growth, 810, Some(1000), u64::MAX),
+            (790, 10, PressureLevel::Elevated, false, Unused::Enough),
+            (790, 200, PressureLevel::Elevated, false, Unused::Enough),
+            (760, 200, PressureLevel::High, false, Unused::Enough),
+            (900, 200, PressureLevel::High, false, Unused::Enough),
+            (901, 200, PressureLevel::High, false, Unused::All),
+            (901, 10, PressureLevel::High, false, Unused::All),
+            (790, 10, PressureLevel::Elevated, true, Unused::All),
+            (660, 200, PressureLevel::Elevated, true, Unused::All),
+            (760, 10, PressureLevel::Elevated, false, Unused::None),
         ];
-        for (reason, rss, limit, bytes) in table {
-            assert_eq!(purge(reason, rss, limit), bytes, "{reason:?} {rss}");
+        for (used, unused, level, quiet, purge) in table {
+            assert_eq!(order(used, unused, level, quiet), Some(purge), "{used}");
         }
+        let enough =
+            |config: &Config, used, limit| enough_unused_bytes(config, &usage(used, limit));
+        let default = &Config::DEFAULT;
+        // High ends at 750, and pages go back from 780 on.
+        assert_eq!(enough(default, 781, Some(1000)), 41);
+        assert_eq!(enough(default, 740, Some(1000)), 10);
+        assert_eq!(enough(default, 740, None), u64::MAX);
+        // Elevated far below: pages go back from 740 on.
+        let mut config = Config::DEFAULT;
+        config.lines.elevated_percent = 50.0;
+        assert_eq!(enough(&config, 741, Some(1000)), 11);
     }
 
     #[test]

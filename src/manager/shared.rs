@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::cleanup::{
-    CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner,
+    CleanupOutcome, CleanupReason, CleanupReport, Decay, Host, Order, Registry, Runner, Unused,
 };
 use crate::manager::config::Config;
 #[cfg(feature = "telemetry")]
@@ -242,7 +242,7 @@ impl Shared {
         Order {
             reason,
             call_hooks: reason >= CleanupReason::Pressure || level >= PressureLevel::Elevated,
-            purge: true,
+            purge: Unused::All,
         }
     }
 
@@ -313,8 +313,8 @@ impl Host for Shared {
         need::target_bytes(&self.config, reason, usage, self.churn_bytes())
     }
 
-    fn purge_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
-        need::purge_bytes(&self.config, reason, usage)
+    fn enough_unused_bytes(&self, usage: &Usage) -> u64 {
+        need::enough_unused_bytes(&self.config, usage)
     }
 
     fn supervise(&self) {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::bytes::ByteSize;
-use crate::cleanup::{CleanupReason, Order};
+use crate::cleanup::{CleanupReason, Order, Unused};
 use crate::manager::churn::Churn;
 use crate::manager::need;
 use crate::manager::shared::Shared;
@@ -179,7 +179,7 @@ impl<'a> Worker<'a> {
     /// Unused pages that go back in the midst of work are missed there.
     fn learn(&mut self, now: Instant, order: Order, usage: &Usage, is_quiet: bool) {
         if let Some(bound) = usage.binding
-            && order.purge
+            && order.purge > Unused::None
             && !is_quiet
         {
             self.churn

@@ -97,9 +97,9 @@ impl Lines {
         Some(self.left_bytes(bound, next))
     }
 
-    /// Used bytes at which `level` ends for `bound`.
-    pub(crate) fn end_bytes(&self, bound: &Bound, level: PressureLevel) -> u64 {
-        bytes(bound, self.begin_percent(level) * END)
+    /// Used bytes below which nothing is refused, and no pages have to go back.
+    pub(crate) fn work_goes_on_bytes(&self, bound: &Bound) -> u64 {
+        bytes(bound, (self.high_percent * END).min(self.purge_percent()))
     }
 
     /// Where a cleanup aims that is to lead `bound` into the level below; `None` where Normal holds.

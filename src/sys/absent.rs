@@ -25,7 +25,9 @@ pub(crate) fn purge_all_arenas() -> bool {
     false
 }
 
-pub(crate) fn purge_arena(_index: u32) {}
+pub(crate) fn purge_arena(_index: u32) -> bool {
+    false
+}
 
 pub(crate) fn arenas() -> u32 {
     0

@@ -176,19 +176,19 @@ pub(crate) fn purge_all_arenas() -> bool {
     is_global() && call(PURGE_ALL_ARENAS) == 0
 }
 
-/// The same for one arena. Nothing happens where it is not in use.
+/// The same for one arena, of those below [`arenas`]; whether jemalloc took the call. Nothing happens where it is not in use.
 ///
-/// Upstream key: `arena.<i>.purge`.
-pub(crate) fn purge_arena(index: u32) {
+/// Upstream key: `arena.<i>.purge`. An index that is the number of arenas stands for all of them there.
+pub(crate) fn purge_arena(index: u32) -> bool {
     let mut mib = [0; 3];
     if tikv_jemalloc_ctl::raw::name_to_mib(PURGE_FIRST_ARENA, &mut mib).is_err() {
-        return;
+        return false;
     }
     mib[1] = index as usize;
     // SAFETY:
-    // - The MIB is that of a key without a value, with another index; one without an arena is an error.
+    // - The MIB is that of a key without a value, with another index; one that is no arena's is an error or does nothing.
     // - Null pointers and length 0 are what keys without a value ask for.
-    unsafe {
+    let status = unsafe {
         tikv_jemalloc_sys::mallctlbymib(
             mib.as_ptr(),
             mib.len(),
@@ -198,6 +198,7 @@ pub(crate) fn purge_arena(index: u32) {
             0,
         )
     };
+    status == 0
 }
 
 /// How many arenas there are; some of the indexes below may not be in use yet.

@@ -35,7 +35,7 @@ pub struct Args {
         default_value = "production"
     )]
     profile: String,
-    /// Seconds from one round to the next
+    /// Seconds from one reading of a service to the next, at most
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(SHORTEST_INTERVAL_S..=LONGEST_INTERVAL_S))]
     interval: u64,
     /// Says what it would do, and changes nothing

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_two_readings_are_further_apart_than_an_interval() {
+    async fn no_two_readings_are_further_apart_than_an_interval_that_the_engine_can_keep() {
         // interval, slowest reading, what readings take -> what is between them
         let table: [(_, _, &[_], &[_]); 4] = [
             (30_000, 0, &[3, 3, 3], &[30_000, 30_000]),

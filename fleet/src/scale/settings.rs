@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How the scaler runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// From the start of one round to the start of the next.
+    /// From one reading of a service to the next, at most; what the engine takes for one comes off between rounds.
     pub interval: Duration,
     /// Says what it would do, and changes nothing: no limit, no cleanup, no file.
     pub dry_run: bool,

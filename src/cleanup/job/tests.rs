@@ -1,6 +1,7 @@
 //! The job by table: which hook is asked for how much, and when no more is needed.
 
 use super::*;
+use crate::cleanup::Unused;
 use crate::cleanup::{CleanupFn, CleanupReason, CleanupRegistration, Registry};
 use crate::usage::fake::usage;
 
@@ -56,7 +57,7 @@ fn job(target_bytes: u64, hooks: Vec<Arc<Entry>>, now: Instant) -> Job {
     let order = Order {
         reason: CleanupReason::AbovePercent,
         call_hooks: true,
-        purge: true,
+        purge: Unused::All,
     };
     Job::new(order, usage(0, None), target_bytes, hooks, now, DEADLINE)
 }

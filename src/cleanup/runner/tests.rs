@@ -3,14 +3,13 @@
 use super::*;
 use crate::cleanup::{CleanupFn, CleanupOutcome};
 use crate::usage::fake::{usage, with_unused};
+use Unused::{All, Enough};
 
 const MIB: u64 = 1 << 20;
-const ALL_MIB: u64 = u64::MAX;
 
 /// Reads out its script. The target is what is used above the aim.
 struct Script {
     readings: Mutex<Vec<Usage>>,
-    purge_bytes: u64,
     aim_bytes: u64,
 }
 
@@ -28,8 +27,8 @@ impl Host for Script {
         usage.used_bytes.saturating_sub(self.aim_bytes)
     }
 
-    fn purge_bytes(&self, _: CleanupReason, _: &Usage) -> u64 {
-        self.purge_bytes
+    fn enough_unused_bytes(&self, _: &Usage) -> u64 {
+        MIB
     }
 
     fn supervise(&self) {}
@@ -40,7 +39,7 @@ impl Host for Script {
 }
 
 /// Whether the next cleanup has to rest after one with these readings: RSS, and what of it is unused, in MiB.
-fn rests_after(readings: &[(u64, u64)], purge_mib: u64, aim_mib: u64, hooks: usize) -> bool {
+fn rests_after(readings: &[(u64, u64)], purge: Unused, aim_mib: u64, hooks: usize) -> bool {
     let reason = CleanupReason::Pressure;
     let reading = |&(rss, unused)| with_unused(usage(rss * MIB, Some(200 * MIB)), unused * MIB);
     let readings: Vec<_> = readings.iter().map(reading).collect();
@@ -48,7 +47,6 @@ fn rests_after(readings: &[(u64, u64)], purge_mib: u64, aim_mib: u64, hooks: usi
     let before_bytes = readings[0].rss_bytes;
     let host: Arc<dyn Host> = Arc::new(Script {
         readings: Mutex::new(readings),
-        purge_bytes: purge_mib.saturating_mul(MIB),
         aim_bytes: aim_mib * MIB,
     });
     let registry = Arc::new(Registry::new());
@@ -62,7 +60,7 @@ fn rests_after(readings: &[(u64, u64)], purge_mib: u64, aim_mib: u64, hooks: usi
     let order = Order {
         reason,
         call_hooks: true,
-        purge: true,
+        purge,
     };
     let start = Instant::now();
     let ticket = runner.submit(order).unwrap();
@@ -79,25 +77,25 @@ fn rests_after(readings: &[(u64, u64)], purge_mib: u64, aim_mib: u64, hooks: usi
 #[test]
 fn what_was_unused_before_the_hooks_is_not_their_yield() {
     // The hooks free nothing that is measured.
-    let rests = |readings: &[_], purge_mib, aim_mib| rests_after(readings, purge_mib, aim_mib, 1);
-    // Before, after the first purge, before and after the last.
-    let all_goes_first = [(100, 5), (95, 0), (95, 0), (95, 0)];
-    assert!(rests(&all_goes_first, ALL_MIB, 50));
+    let rests = |readings: &[_], purge, aim_mib| rests_after(readings, purge, aim_mib, 1);
+    // Before, after the first purge, after the last.
+    let all_goes_first = [(100, 5), (95, 0), (95, 0)];
+    assert!(rests(&all_goes_first, All, 50));
     // They have freed on threads of their own.
-    assert!(!rests(&[(100, 5), (95, 0), (95, 0), (80, 0)], ALL_MIB, 50));
+    assert!(!rests(&[(100, 5), (95, 0), (80, 0)], All, 50));
     // Before, before and after the only purge.
-    assert!(rests(&[(100, 5), (100, 5), (95, 0)], 10, 50));
+    assert!(rests(&[(100, 5), (100, 5), (95, 0)], Enough, 50));
     // Some of it stays.
-    assert!(rests(&[(100, 5), (100, 5), (97, 2)], 3, 50));
+    assert!(rests(&[(100, 5), (100, 5), (97, 2)], Enough, 50));
     // On threads of their own, and that went back, or not yet.
-    assert!(!rests(&[(100, 5), (100, 20), (80, 0)], 20, 50));
-    assert!(!rests(&[(100, 5), (100, 20), (100, 20)], 1, 50));
+    assert!(!rests(&[(100, 5), (100, 20), (80, 0)], Enough, 50));
+    assert!(!rests(&[(100, 5), (100, 20), (100, 20)], Enough, 50));
     // The purge was enough, and the hooks were not asked; or there are none.
-    assert!(!rests(&all_goes_first, ALL_MIB, 95));
-    assert!(!rests_after(&all_goes_first, ALL_MIB, 50, 0));
+    assert!(!rests(&all_goes_first, All, 95));
+    assert!(!rests_after(&all_goes_first, All, 50, 0));
     // Nobody has given anything back.
-    for purge_mib in [10, ALL_MIB] {
-        assert!(rests(&[(100, 0), (100, 0)], purge_mib, 50));
-        assert!(rests_after(&[(100, 0), (100, 0)], purge_mib, 50, 0));
+    for purge in [Enough, All] {
+        assert!(rests(&[(100, 0), (100, 0)], purge, 50));
+        assert!(rests_after(&[(100, 0), (100, 0)], purge, 50, 0));
     }
 }
