@@ -123,7 +123,9 @@ fn a_filler_waits_for_the_hook_and_is_told_of_in_the_statistics() {
 
 #[test]
 fn a_lock_that_the_hook_wants_is_let_go_in_time() {
-    if !alone("a_lock_that_the_hook_wants_is_let_go_in_time") {
+    const TEST: &str = "a_lock_that_the_hook_wants_is_let_go_in_time";
+    // As long as a busy machine may need: what takes turns for ever is still late.
+    if !support::alone(TEST, &[LIMIT, ("PLIMSOLL_CLEANUP_DEADLINE_MS", "120000")]) {
         return;
     }
     let manager = get_memory_manager();
@@ -282,8 +284,13 @@ fn neither_hooks_nor_who_panics_nor_a_forked_child_waits() {
     }
     static ALLOCATED: AtomicU64 = AtomicU64::new(0);
     static IN_HOOK: AtomicBool = AtomicBool::new(false);
+    // While it fills up the main thread waits itself, and that is counted when it is over.
+    static IS_FULL: AtomicBool = AtomicBool::new(false);
     let manager = get_memory_manager();
     let _registration = manager.register_cleanup(CleanupFn::new("grows", |_| {
+        if !IS_FULL.load(Ordering::SeqCst) {
+            return;
+        }
         IN_HOOK.store(true, Ordering::SeqCst);
         let before = brake().pauses_total;
         let grown = touched(16);
@@ -291,6 +298,7 @@ fn neither_hooks_nor_who_panics_nor_a_forked_child_waits() {
         assert_eq!(brake().pauses_total, before, "the runner was braked");
     }));
     let held = filled_above_the_line();
+    IS_FULL.store(true, Ordering::SeqCst);
     let report = manager.force_cleanup();
     assert!(IN_HOOK.load(Ordering::SeqCst) && ALLOCATED.load(Ordering::SeqCst) >= 16);
     assert_eq!(report.hooks[0].outcome, HookOutcome::Completed);
