@@ -22,6 +22,9 @@ const MIB: usize = 1 << 20;
 
 const LIMIT: (&str, &str) = ("PLIMSOLL_MEMORY_LIMIT", "256MiB");
 
+/// As long for a hook as a busy machine may need.
+const PATIENT: (&str, &str) = ("PLIMSOLL_CLEANUP_DEADLINE_MS", "120000");
+
 /// Runs `test` in a process of its own that may use 256 MiB.
 fn alone(test: &str) -> bool {
     support::alone(test, &[LIMIT])
@@ -124,8 +127,7 @@ fn a_filler_waits_for_the_hook_and_is_told_of_in_the_statistics() {
 #[test]
 fn a_lock_that_the_hook_wants_is_let_go_in_time() {
     const TEST: &str = "a_lock_that_the_hook_wants_is_let_go_in_time";
-    // As long as a busy machine may need: what takes turns for ever is still late.
-    if !support::alone(TEST, &[LIMIT, ("PLIMSOLL_CLEANUP_DEADLINE_MS", "120000")]) {
+    if !support::alone(TEST, &[LIMIT, PATIENT]) {
         return;
     }
     let manager = get_memory_manager();
@@ -279,7 +281,8 @@ fn what_a_cleanup_in_vain_allowed_is_over_with_the_pressure() {
 
 #[test]
 fn neither_hooks_nor_who_panics_nor_a_forked_child_waits() {
-    if !alone("neither_hooks_nor_who_panics_nor_a_forked_child_waits") {
+    const TEST: &str = "neither_hooks_nor_who_panics_nor_a_forked_child_waits";
+    if !support::alone(TEST, &[LIMIT, PATIENT]) {
         return;
     }
     static ALLOCATED: AtomicU64 = AtomicU64::new(0);
