@@ -29,3 +29,22 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_more_gets_it_for_both() {
+        let order = |reason, call_hooks, purge| Order {
+            reason,
+            call_hooks,
+            purge,
+        };
+        let at_work = order(CleanupReason::Pressure, true, Unused::Enough);
+        let asked = order(CleanupReason::Growth, false, Unused::All);
+        let both = order(CleanupReason::Pressure, true, Unused::All);
+        assert_eq!(at_work.merge(asked), both);
+        assert_eq!(asked.merge(at_work), both);
+    }
+}

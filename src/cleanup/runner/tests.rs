@@ -40,8 +40,17 @@ impl Host for Script {
 
 /// Whether the next cleanup has to rest after one with these readings: RSS, and what of it is unused, in MiB.
 fn rests_after(readings: &[(u64, u64)], purge: Unused, aim_mib: u64, hooks: usize) -> bool {
+    let kib: Vec<_> = readings
+        .iter()
+        .map(|(rss, unused)| (rss << 10, unused << 10))
+        .collect();
+    rests_after_kib(&kib, purge, aim_mib, hooks)
+}
+
+fn rests_after_kib(readings: &[(u64, u64)], purge: Unused, aim_mib: u64, hooks: usize) -> bool {
+    const KIB: u64 = 1 << 10;
     let reason = CleanupReason::Pressure;
-    let reading = |&(rss, unused)| with_unused(usage(rss * MIB, Some(200 * MIB)), unused * MIB);
+    let reading = |&(rss, unused)| with_unused(usage(rss * KIB, Some(200 * MIB)), unused * KIB);
     let readings: Vec<_> = readings.iter().map(reading).collect();
     let now_used = *readings.last().unwrap();
     let before_bytes = readings[0].rss_bytes;
@@ -93,6 +102,10 @@ fn what_was_unused_before_the_hooks_is_not_their_yield() {
     // The purge was enough, and the hooks were not asked; or there are none.
     assert!(!rests(&all_goes_first, All, 95));
     assert!(!rests_after(&all_goes_first, All, 50, 0));
+    // Without hooks no more was to be had than the 1 MiB that is enough.
+    let little = [(100 << 10, 500), (100 << 10, 500), (101_900, 0)];
+    assert!(!rests_after_kib(&little, Enough, 50, 0));
+    assert!(rests_after_kib(&little, Enough, 50, 1));
     // Nobody has given anything back.
     for purge in [Enough, All] {
         assert!(rests(&[(100, 0), (100, 0)], purge, 50));
