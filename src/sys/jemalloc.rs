@@ -180,11 +180,9 @@ pub(crate) fn purge_all_arenas() -> bool {
 ///
 /// Upstream key: `arena.<i>.purge`. An index that is the number of arenas stands for all of them there.
 pub(crate) fn purge_arena(index: u32) -> bool {
-    let mut mib = [0; 3];
-    if tikv_jemalloc_ctl::raw::name_to_mib(PURGE_FIRST_ARENA, &mut mib).is_err() {
+    let Some(mib) = arena_mib(PURGE_FIRST_ARENA, index) else {
         return false;
-    }
-    mib[1] = index as usize;
+    };
     // SAFETY:
     // - The MIB is that of a key without a value, with another index; one that is no arena's is an error or does nothing.
     // - Null pointers and length 0 are what keys without a value ask for.
@@ -215,7 +213,9 @@ pub(crate) fn dirty_decay_ms(of: DecayOf) -> Option<isize> {
         // SAFETY: the key is NUL-terminated and documented as `ssize_t`.
         DecayOf::New => unsafe { tikv_jemalloc_ctl::raw::read(DECAY_OF_NEW) },
         // SAFETY: the key behind this MIB is documented as `ssize_t`; an index without an arena is an error.
-        DecayOf::Arena(index) => unsafe { tikv_jemalloc_ctl::raw::read_mib(&decay_mib(index)?) },
+        DecayOf::Arena(index) => unsafe {
+            tikv_jemalloc_ctl::raw::read_mib(&arena_mib(DECAY_OF_FIRST, index)?)
+        },
     };
     read.ok()
 }
@@ -225,7 +225,7 @@ pub(crate) fn set_dirty_decay_ms(of: DecayOf, decay_ms: isize) -> bool {
     let written = match of {
         // SAFETY: the key is NUL-terminated and documented as `ssize_t`.
         DecayOf::New => unsafe { tikv_jemalloc_ctl::raw::write(DECAY_OF_NEW, decay_ms) },
-        DecayOf::Arena(index) => match decay_mib(index) {
+        DecayOf::Arena(index) => match arena_mib(DECAY_OF_FIRST, index) {
             // SAFETY: the key behind this MIB is documented as `ssize_t`; an index without an arena is an error.
             Some(mib) => unsafe { tikv_jemalloc_ctl::raw::write_mib(&mib, decay_ms) },
             None => return false,
@@ -240,10 +240,11 @@ pub(crate) fn create_arena() -> Option<u32> {
     unsafe { tikv_jemalloc_ctl::raw::read(b"arenas.create\0") }.ok()
 }
 
-fn decay_mib(arena: u32) -> Option<[usize; 3]> {
+/// `of_first` is the key of arena 0.
+fn arena_mib(of_first: &[u8], index: u32) -> Option<[usize; 3]> {
     let mut mib = [0; 3];
-    tikv_jemalloc_ctl::raw::name_to_mib(DECAY_OF_FIRST, &mut mib).ok()?;
-    mib[1] = arena as usize;
+    tikv_jemalloc_ctl::raw::name_to_mib(of_first, &mut mib).ok()?;
+    mib[1] = index as usize;
     Some(mib)
 }
 
