@@ -10,6 +10,7 @@ mod findings;
 mod global;
 #[cfg(feature = "telemetry")]
 mod kept;
+mod lasting;
 mod lines;
 mod need;
 mod notices;

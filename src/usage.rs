@@ -15,7 +15,7 @@ pub use crate::reading::heap::HeapUsage;
 ///
 /// RSS, virtual size, the active heap and the cgroup's charge are fresh at every call. The slow facts (host memory, page
 /// cache, swap, peak, the rest of the heap's figures) were taken by the worker [`slow_facts_age_ms`](Self::slow_facts_age_ms)
-/// ago. A fact that could not be read is `None`, never 0.
+/// ago, page cache perhaps later. A fact that could not be read is `None`, never 0.
 ///
 /// ```
 /// let usage = plimsoll::get_memory_manager().usage();
@@ -55,19 +55,19 @@ pub struct Usage {
     pub system_total_bytes: Option<u64>,
     /// Memory that the machine can hand out without swapping (slow). Linux: `MemAvailable`.
     pub system_available_bytes: Option<u64>,
-    /// How long ago the slow facts were taken. The worker takes them once a second, and ten times a second under pressure.
+    /// How long ago the slow facts were taken. The worker takes them once a second, ten times a second under pressure, and more often
+    /// where memory grows fast.
     pub slow_facts_age_ms: u64,
+    /// Bytes in pages that the allocator holds and nobody uses, now: what its last epoch said, and what has changed since by
+    /// anonymous memory and active pages. 0 where nobody knows.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) unused_bytes: u64,
 }
 
 impl Usage {
     /// Used as a percentage of the limit that binds; `None` when no limit is known. Can pass 100.
     pub fn percent(&self) -> Option<f64> {
         self.binding.map(|bound| bound.percent())
-    }
-
-    /// Bytes in pages that the allocator holds and nobody uses; 0 where nobody knows.
-    pub(crate) fn unused_bytes(&self) -> u64 {
-        self.heap.map_or(0, |heap| heap.dirty_bytes)
     }
 
     /// How much more fits before the limit that binds is reached; `None` when no limit is known.
@@ -134,6 +134,7 @@ pub(crate) mod fake {
             system_total_bytes: None,
             system_available_bytes: None,
             slow_facts_age_ms: 0,
+            unused_bytes: 0,
         }
     }
 
@@ -151,6 +152,7 @@ pub(crate) mod fake {
         };
         Usage {
             heap: Some(heap),
+            unused_bytes: dirty_bytes,
             ..usage
         }
     }

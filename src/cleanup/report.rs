@@ -59,7 +59,7 @@ impl CleanupReport {
     /// more, as the process fills up again meanwhile. Where hooks were asked, at `asked_at`, what was unused by then is not their yield (nor is what
     /// they freed on other threads where as much was unused and not in memory: nobody can tell).
     pub(crate) fn yielded_bytes(&self, asked_at: Option<&Usage>) -> u64 {
-        let in_use_bytes = |usage: &Usage| usage.rss_bytes.saturating_sub(usage.unused_bytes());
+        let in_use_bytes = |usage: &Usage| usage.rss_bytes.saturating_sub(usage.unused_bytes);
         let (from_bytes, to_bytes) = match asked_at {
             Some(usage) => (in_use_bytes(usage), in_use_bytes(&self.after)),
             None => (self.before.rss_bytes, self.after.rss_bytes),

@@ -26,6 +26,8 @@ use crate::usage::Usage;
 /// Runners that may be stuck in hooks at the same time. After that hooks are skipped until one of them returns, and the
 /// last runner only purges.
 const MAX_STUCK_RUNNERS: usize = 4;
+/// Before a cleanup the figures will do by which it was ordered.
+const JUST_NOW: Duration = Duration::from_millis(1);
 
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
@@ -42,12 +44,12 @@ struct Current {
 
 /// What the runner needs from above.
 pub(crate) trait Host: Send + Sync {
-    /// Fresh figures, slow facts included.
-    fn measure(&self) -> Usage;
+    /// Fresh figures, slow facts `at_most_old`.
+    fn measure(&self, at_most_old: Duration) -> Usage;
     /// Bytes to ask hooks for.
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64;
-    /// Bytes of unused pages that are [`Unused::Enough`].
-    fn enough_unused_bytes(&self, usage: &Usage) -> u64;
+    /// Bytes of unused pages that are [`Unused::Enough`] now.
+    fn enough_unused_bytes(&self) -> u64;
     /// A hook has been called: somebody must look when its time is up.
     fn supervise(&self);
     /// A cleanup is done: note it, whether it was in vain, and how much may be used while the next that nobody waits for
@@ -289,17 +291,17 @@ impl Runner {
         if order.purge == Unused::Enough && !Purge::can_tell() {
             order.purge = Unused::All;
         }
-        let before = host.measure();
+        let before = host.measure(JUST_NOW);
         let mut target_bytes = host.target_bytes(order.reason, &before);
         // Where all that is unused goes back it goes first: of pages that never were in memory nobody can tell before they are gone.
         let mut at_hooks = before;
         if order.purge == Unused::All
             && order.call_hooks
             && target_bytes != u64::MAX
-            && before.unused_bytes() > 0
+            && before.unused_bytes > 0
         {
             jemalloc::purge_all_arenas();
-            at_hooks = host.measure();
+            at_hooks = host.measure(Duration::ZERO);
             target_bytes = host.target_bytes(order.reason, &at_hooks);
         }
         let hooks = if order.call_hooks {
@@ -342,7 +344,7 @@ impl Runner {
         };
         let purge_bytes = match purge {
             Unused::None => 0,
-            Unused::Enough => host.enough_unused_bytes(&host.measure()),
+            Unused::Enough => host.enough_unused_bytes(),
             Unused::All => u64::MAX,
         };
         let purged = purge_bytes > 0 && self.purge.run(purge_bytes);
@@ -350,7 +352,7 @@ impl Runner {
         if purge_bytes > 0 {
             meter::purge_has_run();
         }
-        let after = host.measure();
+        let after = host.measure(Duration::ZERO);
         let Some(Some(mut job)) = self.state.lock().running.replace(None) else {
             return;
         };

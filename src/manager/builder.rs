@@ -114,7 +114,8 @@ impl MemoryManagerBuilder {
         self
     }
 
-    /// Whether the allocator gives unused pages back sooner once pressure has lasted for 5 s, until it is over.
+    /// Whether the allocator gives unused pages back sooner once pressure has lasted for 5 s, until it is over. Not while
+    /// cleanups have to give back pages that the program is working with, and for some 20 s after that.
     /// Defaults to `PLIMSOLL_FASTER_DECAY`, else to yes.
     pub fn faster_decay(mut self, on: bool) -> Self {
         self.settings.faster_decay = Some(on);

@@ -79,16 +79,26 @@ fn how_much(config: &Config, bound: &Bound, is_quiet: bool) -> Unused {
 
 /// Whether so much is unused that a purge alone is worth its while.
 fn is_purge_worth_it(usage: &Usage) -> bool {
-    usage.binding.is_some_and(|bound| {
-        usage.unused_bytes() >= (bound.limit_bytes / WORTH_PURGING_SHARE).max(1)
-    })
+    is_hundredth(usage, usage.unused_bytes)
+}
+
+/// Whether so many unused pages are taken back at once as would be worth a purge.
+pub(super) fn is_churning(usage: &Usage, churn_bytes: u64) -> bool {
+    is_hundredth(usage, churn_bytes)
+}
+
+/// Whether `bytes` are a hundredth of the limit, and more than nothing.
+fn is_hundredth(usage: &Usage, bytes: u64) -> bool {
+    usage
+        .binding
+        .is_some_and(|bound| bytes >= (bound.limit_bytes / WORTH_PURGING_SHARE).max(1))
 }
 
 /// `bound` without the pages that the allocator holds and nobody uses, `churn_bytes` of them excepted. Some of them may not be in memory at
 /// all, then this is too low: until the next purge, which leaves none.
 pub(super) fn in_use(bound: &Bound, usage: &Usage, churn_bytes: u64) -> Bound {
     let spare_bytes = if is_purge_worth_it(usage) {
-        usage.unused_bytes().saturating_sub(churn_bytes)
+        usage.unused_bytes.saturating_sub(churn_bytes)
     } else {
         0
     };
@@ -258,6 +268,14 @@ mod tests {
         let mut config = Config::DEFAULT;
         config.lines.elevated_percent = 50.0;
         assert_eq!(enough(&config, 741, Some(1000)), 11);
+    }
+
+    #[test]
+    fn a_program_churns_from_a_hundredth_of_its_limit_on() {
+        let churning = |limit, churn| is_churning(&usage(500, limit), churn);
+        assert!(!churning(Some(1000), 9) && churning(Some(1000), 10));
+        assert!(!churning(Some(50), 0) && churning(Some(50), 1));
+        assert!(!churning(None, u64::MAX));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::manager::config::Config;
 use crate::manager::kept::Kept;
 use crate::manager::notices::Notices;
 use crate::manager::watcher::{Plan, Watcher};
+use crate::manager::worker::FRESH;
 use crate::manager::{lines, need, worker};
 use crate::meter::{self, Bell, ring};
 use crate::pressure::{PressureLevel, Subscribers, Watch};
@@ -37,7 +38,7 @@ pub(super) struct Shared {
     pub(super) cleanup_returned_bytes_total: AtomicU64,
     pub(super) cleanup_cpu_us_total: AtomicU64,
     pub(super) last_cleanup: Snapshot<Option<Arc<CleanupReport>>>,
-    /// How often everything was taken anew.
+    /// How often usage was measured for a decision.
     pub(super) looks_total: AtomicU64,
     /// The worker's forecast; [`NEVER`] when there is none.
     time_to_limit_ms: AtomicU64,
@@ -170,14 +171,14 @@ impl Shared {
         self.gauge().usage()
     }
 
-    /// Takes everything anew, the slow facts included, and sets by it where the heap rings and where threads are braked. The level is
+    /// Measures usage, with slow facts that are `at_most_old`, and sets by it where the heap rings and where threads are braked. The level is
     /// the worker's to say.
-    pub(super) fn look(&self) -> Usage {
+    pub(super) fn look(&self, at_most_old: Duration) -> Usage {
         let is_installed = meter::is_installed(&self.bell);
         // Before the rest: what is allocated in between is then used and not counted as room.
         let anonymous_bytes = is_installed.then(meter::anonymous_bytes).flatten();
         let gauge = self.gauge();
-        gauge.refresh();
+        gauge.refresh(at_most_old);
         let usage = gauge.usage();
         self.looks_total.fetch_add(1, Ordering::Relaxed);
         if is_installed {
@@ -247,7 +248,7 @@ impl Shared {
     }
 
     pub(super) fn check_and_cleanup(&self) -> CleanupReport {
-        let usage = self.look();
+        let usage = self.look(Duration::ZERO);
         match self.need(&usage) {
             Some(reason) => self.cleanup(reason, &usage),
             None => CleanupReport::not_run(CleanupOutcome::NotNeeded, None, usage),
@@ -305,16 +306,16 @@ impl Source for Shared {
 }
 
 impl Host for Shared {
-    fn measure(&self) -> Usage {
-        self.look()
+    fn measure(&self, at_most_old: Duration) -> Usage {
+        self.look(at_most_old)
     }
 
     fn target_bytes(&self, reason: CleanupReason, usage: &Usage) -> u64 {
         need::target_bytes(&self.config, reason, usage, self.churn_bytes())
     }
 
-    fn enough_unused_bytes(&self, usage: &Usage) -> u64 {
-        need::enough_unused_bytes(&self.config, usage)
+    fn enough_unused_bytes(&self) -> u64 {
+        need::enough_unused_bytes(&self.config, &self.look(FRESH))
     }
 
     fn supervise(&self) {

@@ -30,9 +30,10 @@ pub struct ManagerStats {
     pub critical_percent: f64,
     /// How often and how long threads were braked. Of the process, a forked child counts anew: zeros for a manager that is not installed.
     pub brake: BrakeStats,
-    /// Whether the allocator gives freed pages back sooner now, because pressure has lasted.
+    /// Whether the allocator gives freed pages back sooner now, because pressure has lasted and no cleanup had to give back pages lately that
+    /// the program was working with.
     pub decay_hastened: bool,
-    /// How often everything was taken anew, by the worker, around cleanups, and for checks that somebody asked for. A forked child
+    /// How often usage was measured for a decision, by the worker, around cleanups, and for checks that somebody asked for. A forked child
     /// goes on from its parent's count.
     pub looks_total: u64,
     /// Pages that the program frees and takes again at once, as learned from purges in the midst of work: hooks are asked to leave room for

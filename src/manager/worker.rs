@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::bytes::ByteSize;
 use crate::cleanup::{CleanupReason, Order, Unused};
 use crate::manager::churn::Churn;
+use crate::manager::lasting::Lasting;
 use crate::manager::need;
 use crate::manager::shared::Shared;
 use crate::meter::{self, ring};
@@ -17,16 +18,16 @@ use crate::scope::{Crossing, drain_crossings};
 use crate::sys::wake::shielded;
 use crate::usage::Usage;
 
-/// Looks that are asked for come at most this often: one takes 100 to 400 us.
+/// Looks that are asked for come at most this often: one takes 40 to 200 us.
 const LOOK_SPACING: Duration = Duration::from_millis(1);
+/// Slow facts are taken anew when they are older than this: beside a busy program they are more than half of what a look costs.
+pub(super) const FRESH: Duration = Duration::from_millis(5);
 /// Checks that counters request are answered at most this often.
 const CHECK_SPACING: Duration = Duration::from_millis(100);
 /// For so long a report that tasks wait for memory speaks for itself: the kernel looks at windows of two seconds.
 const STALL_HOLDS: Duration = Duration::from_secs(2);
 /// Without a cleanup for so long it is quiet.
 const QUIET_AFTER: Duration = Duration::from_millis(100);
-/// Pressure that has lasted for so long is no peak any more.
-const SUSTAINED: Duration = Duration::from_secs(5);
 /// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// Deep enough for a tracing subscriber, small enough for a worker.
@@ -56,8 +57,7 @@ struct Worker<'a> {
     /// As of the last look, and when it was seen to be another.
     cleanups_total: u64,
     last_cleanup: Instant,
-    /// Since when the level is above Normal.
-    pressed_since: Option<Instant>,
+    lasting: Lasting,
     /// Pressure was told as a warning: its end is told as well.
     was_warned: bool,
 }
@@ -87,7 +87,7 @@ impl<'a> Worker<'a> {
             crossing_wants_cleanup: false,
             cleanups_total: 0,
             last_cleanup: now,
-            pressed_since: None,
+            lasting: Lasting::default(),
             was_warned: false,
         }
     }
@@ -124,9 +124,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes everything anew, says which level that is, and starts a cleanup if one is needed.
+    /// Measures usage, says which level that is, and starts a cleanup if one is needed.
     fn look(&mut self, now: Instant) {
-        let usage = self.shared.look();
+        let usage = self.shared.look(FRESH);
         self.shared.listen(&usage);
         let stalled = self.shared.notices().stalled_within(STALL_HOLDS);
         let change = self.classifier.observe(now, usage.binding, stalled);
@@ -142,14 +142,17 @@ impl<'a> Worker<'a> {
         let is_quiet = self.is_quiet(now);
         let churn_bytes = self.churn.bytes(now);
         self.shared.set_churn_bytes(churn_bytes);
-        if let Some(order) =
-            need::by_itself(&self.shared.config, &usage, churn_bytes, level, is_quiet)
-            && self.may_clean_by_itself(now, &usage)
-        {
-            self.learn(now, order, &usage, is_quiet);
-            self.submit(order);
+        let config = &self.shared.config;
+        let order = |usage| need::by_itself(config, usage, churn_bytes, level, is_quiet);
+        if order(&usage).is_some() && self.may_clean_by_itself(now, &usage) {
+            // What is reckoned is a reason to look closer; an epoch decides.
+            let usage = self.shared.look(now.elapsed());
+            if let Some(order) = order(&usage) {
+                self.learn(now, order, &usage, is_quiet);
+                self.submit(order);
+            }
         }
-        self.set_decay(now, level);
+        self.set_decay(now, level, &usage);
         let (used_bytes, left_bytes) = usage.binding.map_or((0, u64::MAX), |bound| {
             let to_next_line = self.shared.config.lines.left_to_next_bytes(&bound);
             let left_bytes = to_next_line.unwrap_or(bound.headroom_bytes());
@@ -183,7 +186,7 @@ impl<'a> Worker<'a> {
             && !is_quiet
         {
             self.churn
-                .purged(now, usage.unused_bytes(), bound.limit_bytes);
+                .purged(now, usage.unused_bytes, bound.limit_bytes);
             self.shared.set_churn_bytes(self.churn.bytes(now));
         }
     }
@@ -194,16 +197,15 @@ impl<'a> Worker<'a> {
     }
 
     /// Pages that the program frees go back sooner once pressure has lasted, and as before when it is over.
-    fn set_decay(&mut self, now: Instant, level: PressureLevel) {
+    fn set_decay(&mut self, now: Instant, level: PressureLevel, usage: &Usage) {
         if !self.shared.config.reactions.faster_decay || !meter::is_installed(&self.shared.bell) {
             return;
         }
-        if level == PressureLevel::Normal {
-            self.pressed_since = None;
-            self.shared.decay.restore();
-        } else if now.saturating_duration_since(*self.pressed_since.get_or_insert(now)) >= SUSTAINED
-        {
+        let is_churning = need::is_churning(usage, self.churn.bytes(now));
+        if self.lasting.observe(now, level, is_churning) {
             self.shared.decay.hasten();
+        } else {
+            self.shared.decay.restore();
         }
     }
 
@@ -234,7 +236,7 @@ impl<'a> Worker<'a> {
         if !self.may_clean_by_itself(now, &self.shared.usage()) {
             return;
         }
-        let usage = self.shared.look();
+        let usage = self.shared.look(Duration::ZERO);
         let crossed = std::mem::take(&mut self.crossing_wants_cleanup);
         self.check_wanted = false;
         let reason = self

@@ -17,7 +17,7 @@ pub(crate) mod ring {
     pub(crate) const SUPERVISE: u32 = 1 << 3;
     /// The manager is going away.
     pub(crate) const STOP: u32 = 1 << 4;
-    /// The heap passed its line, a thread is braked, or a cleanup has ended: take everything anew.
+    /// The heap passed its line, a thread is braked, or a cleanup has ended: measure usage.
     pub(crate) const LOOK: u32 = 1 << 5;
 }
 

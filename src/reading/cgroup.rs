@@ -101,6 +101,12 @@ impl Cgroup {
                 .all(|(now, before)| now.to_string() == before.to_string())
     }
 
+    /// Re-reads what of the charge is page cache, where there is a limit; whether that could be read. If not, a
+    /// [`refresh`](Self::refresh) finds out more.
+    pub(crate) fn refresh_caches(&self, scratch: &mut Vec<u8>) -> bool {
+        self.levels.iter().all(|level| level.refresh_cache(scratch))
+    }
+
     /// Whether the process has been moved to another cgroup, of any hierarchy, since it was resolved. The owner then
     /// resolves anew; after a fork it does so without asking, as the held file describes the parent.
     pub(crate) fn membership_changed(&self, scratch: &mut Vec<u8>) -> bool {

@@ -54,6 +54,7 @@ impl Source for Fake {
             system_total_bytes: None,
             system_available_bytes: None,
             slow_facts_age_ms: 0,
+            unused_bytes: 0,
         }
     }
 

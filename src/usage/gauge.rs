@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 use super::Usage;
 use super::limit::{Bound, Bounds, CgroupVersion, Limit, LimitSource};
 use crate::reading::cgroup::{Cgroup, Level, LimitFact, LimitFile};
-use crate::reading::heap;
+use crate::reading::heap::HeapReading;
 use crate::reading::host::{Host, HostMemory};
 use crate::reading::process::{Process, SlowProcessMemory};
-use crate::sys::figures::EpochFigures;
-use crate::sys::jemalloc;
 use crate::sys::lock::{Mutex, RwLock};
 use crate::sys::rusage;
 
@@ -50,13 +48,13 @@ struct State {
     slow: SlowFacts,
 }
 
-/// What is read once per tick, together.
+/// What is read together, and not at every call.
 #[derive(Clone, Copy)]
 struct SlowFacts {
     taken: Instant,
     host: HostMemory,
     process: SlowProcessMemory,
-    heap: Option<EpochFigures>,
+    heap: Option<HeapReading>,
 }
 
 /// Buffers that a refresh uses again.
@@ -93,12 +91,17 @@ impl Gauge {
         Gauge::open(&self.root, self.setting)
     }
 
-    /// Takes the slow facts anew. Callers that wait for another's refresh share it.
-    pub(crate) fn refresh(&self) {
+    /// Takes the slow facts anew if they are older than `at_most_old`. Of younger ones only the page caches: they can shrink by all that the
+    /// process grows while the charge stands still. Callers that wait for another's refresh share it.
+    pub(crate) fn refresh(&self, at_most_old: Duration) {
         let asked = Instant::now();
+        let since = asked.checked_sub(at_most_old).unwrap_or(asked);
         let scratch = &mut *self.refreshing.lock();
-        if self.state.read().slow.taken >= asked {
-            return;
+        {
+            let state = self.state.read();
+            if state.slow.can_do_since(since) && state.cgroup.refresh_caches(&mut scratch.text) {
+                return;
+            }
         }
         let slow = SlowFacts::take(&self.process, scratch);
         let stale = {
@@ -122,9 +125,10 @@ impl Gauge {
 
     /// The picture now. Allocates nothing; one `pread` for the process and one per cgroup level that has a limit.
     pub(crate) fn usage(&self) -> Usage {
-        let process = self.process.fresh();
         let state = self.state.read();
         let slow = state.slow;
+        let process = self.process.fresh();
+        let (heap, unused_bytes) = slow.heap.map(|heap| heap.fresh(process)).unzip();
 
         let known_peak = slow.process.peak_rss_bytes.unwrap_or(0);
         let rss_bytes = process.map_or_else(
@@ -143,7 +147,7 @@ impl Gauge {
             swap_bytes: slow.process.swap_bytes,
             peak_rss_bytes: known_peak.max(rss_bytes),
             used_bytes: tightest.map_or(own_bytes, |bound| bound.used_bytes),
-            heap: heap::fresh(slow.heap),
+            heap,
             limit: tightest.map_or(Limit::UNKNOWN, |bound| Limit {
                 bytes: Some(bound.limit_bytes),
                 source: bound.source,
@@ -153,6 +157,7 @@ impl Gauge {
             system_total_bytes: slow.host.total_bytes,
             system_available_bytes: slow.host.available_bytes,
             slow_facts_age_ms: taken.elapsed().as_millis() as u64,
+            unused_bytes: unused_bytes.unwrap_or(0),
         }
     }
 
@@ -205,12 +210,17 @@ impl Gauge {
 }
 
 impl SlowFacts {
+    /// Whether they are from after `since`, and what changes faster can be told beside them.
+    fn can_do_since(&self, since: Instant) -> bool {
+        self.taken >= since && self.heap.is_none_or(|heap| heap.can_reckon())
+    }
+
     fn take(process: &Process, scratch: &mut Scratch) -> Self {
         SlowFacts {
             taken: Instant::now(),
             host: scratch.host.read(),
             process: process.slow(&mut scratch.text),
-            heap: jemalloc::epoch_figures(),
+            heap: HeapReading::take(|| process.fresh()),
         }
     }
 }

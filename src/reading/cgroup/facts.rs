@@ -8,7 +8,7 @@ pub(crate) struct LevelReading {
     /// What the kernel charges to this level and everything below it. Read only where there is a limit to compare it
     /// with; `None` elsewhere, and when the file cannot be read.
     pub(crate) charge_bytes: Option<u64>,
-    /// The part of the charge that the kernel can drop at once: clean page cache, as of the last refresh.
+    /// The part of the charge that the kernel can drop at once: clean page cache, as it was read last.
     pub(crate) reclaimable_bytes: Option<u64>,
     /// The limit, as of the last refresh.
     pub(crate) limit: LimitFact,

@@ -127,7 +127,7 @@ impl Level {
         self.dialect.is_v2
     }
 
-    /// The part of the charge that does not count as used, as of the last refresh.
+    /// The part of the charge that does not count as used, as it was read last.
     pub(crate) fn reclaimable_bytes(&self) -> Option<u64> {
         self.reclaimable.load()
     }
@@ -170,14 +170,30 @@ impl Level {
             let stat = self
                 .known(STAT_FILE, read, problems)
                 .map(|()| scratch.as_slice());
-            self.refresh_stat(stat, problems);
+            if !self.store_stat(stat) && stat.is_some() {
+                problems.push(CgroupProblem::new(
+                    self.dir.join(STAT_FILE),
+                    Reason::MissingKeys,
+                ));
+            }
         }
         if let (LimitFact::Bytes { .. }, Some(usage)) = (self.limit(), &self.usage) {
             self.known(self.dialect.usage_file, read_charge(usage), problems);
         }
     }
 
-    fn refresh_stat(&self, stat: Option<&[u8]>, problems: &mut Vec<CgroupProblem>) {
+    /// Re-reads `memory.stat`, if there is a limit; whether that could be read.
+    pub(super) fn refresh_cache(&self, scratch: &mut Vec<u8>) -> bool {
+        match (self.limit(), &self.stat) {
+            (LimitFact::Bytes { .. }, Some(held)) => {
+                held.read_to_vec(scratch).is_ok() && self.store_stat(Some(scratch))
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether all that should be in it was there.
+    fn store_stat(&self, stat: Option<&[u8]>) -> bool {
         let reclaimable = stat.and_then(|stat| self.dialect.cache_keys.reclaimable_bytes(stat));
         self.reclaimable.store(reclaimable);
         let mut is_complete = reclaimable.is_some();
@@ -186,12 +202,7 @@ impl Level {
             bytes.store(inherited);
             is_complete &= inherited.is_some();
         }
-        if stat.is_some() && !is_complete {
-            problems.push(CgroupProblem::new(
-                self.dir.join(STAT_FILE),
-                Reason::MissingKeys,
-            ));
-        }
+        is_complete
     }
 
     fn known<T>(

@@ -40,7 +40,7 @@ pub(super) static PRESSURE: &[Metric] = &[
     Metric::counter(
         "plimsoll_looks_total",
         Number,
-        "Times that everything was taken anew.",
+        "Times that usage was measured for a decision.",
         One(|s| Some(s.stats.looks_total.into())),
     ),
     Metric::counter(

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::*;
 
 const MIB: u64 = 1 << 20;
+/// Longer than any test.
+const RECENT: Duration = Duration::from_secs(600);
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -123,18 +125,33 @@ fn a_file_that_breaks_and_is_mended_is_followed_at_the_next_refresh() {
         (gauge.usage().limit.bytes, gauge.usage().used_bytes),
         (Some(64 * MIB), 28 * MIB)
     );
-    // The charge is fresh at every call, the limit at the next refresh.
+    // The charge is fresh at every call, the limit at the next refresh, page cache also where the slow facts are recent enough.
     write("memory.current", "44040192\n");
     write("memory.max", "134217728\n");
     assert_eq!(
         (gauge.usage().limit.bytes, gauge.usage().used_bytes),
         (Some(64 * MIB), 38 * MIB)
     );
-    gauge.refresh();
-    assert_eq!(gauge.usage().limit.bytes, Some(128 * MIB));
+    let stat = "inactive_file 2097152\nactive_file 0\nfile_dirty 0\nfile_writeback 0\n";
+    write("memory.stat", stat);
+    gauge.refresh(RECENT);
+    assert_eq!(
+        (gauge.usage().limit.bytes, gauge.usage().used_bytes),
+        (Some(64 * MIB), 40 * MIB)
+    );
+    // Where that can't be told all is read anew; what can't be told is no cache.
+    write("memory.stat", "");
+    gauge.refresh(RECENT);
+    assert_eq!(
+        (gauge.usage().limit.bytes, gauge.usage().used_bytes),
+        (Some(128 * MIB), 42 * MIB)
+    );
+    write("memory.stat", stat);
+    gauge.refresh(Duration::ZERO);
+    assert_eq!(gauge.usage().used_bytes, 40 * MIB);
     // Garbage is unknown: not unlimited, and not the host's memory.
     write("memory.max", "a lot\n");
-    gauge.refresh();
+    gauge.refresh(Duration::ZERO);
     let usage = gauge.usage();
     assert_eq!(usage.limit, Limit::UNKNOWN);
     assert_eq!((usage.percent(), usage.headroom_bytes()), (None, None));
@@ -146,7 +163,7 @@ fn a_file_that_breaks_and_is_mended_is_followed_at_the_next_refresh() {
     );
     // Mended, and gone with the whole cgroup.
     write("memory.max", "67108864\n");
-    gauge.refresh();
+    gauge.refresh(Duration::ZERO);
     assert_eq!(gauge.usage().limit.bytes, Some(64 * MIB));
     assert!(
         gauge
@@ -156,7 +173,7 @@ fn a_file_that_breaks_and_is_mended_is_followed_at_the_next_refresh() {
     );
     fs::remove_file(dir.join("memory.current")).unwrap();
     fs::write(root.path().join("proc/self/cgroup"), "0::/\n").unwrap();
-    gauge.refresh();
+    gauge.refresh(Duration::ZERO);
     assert_eq!(gauge.usage().limit.source, LimitSource::Host);
 }
 
@@ -166,6 +183,6 @@ fn slow_facts_carry_their_age_and_a_refresh_renews_them() {
     std::thread::sleep(Duration::from_millis(20));
     assert!(gauge.usage().slow_facts_age_ms >= 20);
     let before = gauge.state.read().slow.taken;
-    gauge.refresh();
+    gauge.refresh(Duration::ZERO);
     assert!(gauge.state.read().slow.taken > before);
 }

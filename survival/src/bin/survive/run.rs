@@ -171,8 +171,8 @@ fn words(args: &Args, variant: Variant, twin: Twin, seconds: u64) -> Vec<String>
     words
 }
 
-/// The cache that an operator with care would give the service under this limit: what is left of three quarters of it when
-/// code, stacks, what requests have in hand, and a leak have theirs. So it stays below the High line, as the table shows.
+/// The cache that an operator would give the service under this limit: what is left of three quarters of it when code, stacks,
+/// what requests have in hand, and a leak have theirs. With that it peaks at 72 to 92 % of the limit.
 fn fitting_mib(variant: Variant, limit_mib: u64) -> u64 {
     let others_mib = match variant {
         Variant::Huge => 36,
