@@ -28,7 +28,7 @@ const CHECK_SPACING: Duration = Duration::from_millis(100);
 const STALL_HOLDS: Duration = Duration::from_secs(2);
 /// Without a cleanup for so long it is quiet.
 const QUIET_AFTER: Duration = Duration::from_millis(100);
-/// At most one warning per site in this time.
+/// At most one warning per site, and one per level, in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// Deep enough for a tracing subscriber, small enough for a worker.
 const STACK_BYTES: usize = 512 << 10;
@@ -58,8 +58,8 @@ struct Worker<'a> {
     cleanups_total: u64,
     last_cleanup: Instant,
     lasting: Lasting,
-    /// Pressure was told as a warning: its end is told as well.
-    was_warned: bool,
+    /// The level last told as a warning, and when: its end is told as well.
+    warned: Option<(PressureLevel, Instant)>,
 }
 
 impl<'a> Worker<'a> {
@@ -88,7 +88,7 @@ impl<'a> Worker<'a> {
             cleanups_total: 0,
             last_cleanup: now,
             lasting: Lasting::default(),
-            was_warned: false,
+            warned: None,
         }
     }
 
@@ -135,7 +135,7 @@ impl<'a> Worker<'a> {
             .set_time_to_limit(self.classifier.time_to_limit());
         if let Some(change) = change {
             self.shared.watch().set(change);
-            self.tell_change(&change, &usage);
+            self.tell_change(now, &change, &usage);
         }
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
@@ -255,10 +255,15 @@ impl<'a> Worker<'a> {
     }
 
     /// A warning when the level rises to High or beyond, and word when all is well again.
-    fn tell_change(&mut self, change: &PressureChange, usage: &Usage) {
+    fn tell_change(&mut self, now: Instant, change: &PressureChange, usage: &Usage) {
         let level = change.to;
         if change.is_rise() && level >= PressureLevel::High {
-            self.was_warned = true;
+            // Under lasting overload it comes and goes many times a second.
+            let was_told = |(told, at)| level <= told && now < at + WARNING_SPACING;
+            if self.warned.is_some_and(was_told) {
+                return;
+            }
+            self.warned = Some((level, now));
             shielded(|| {
                 tracing::warn!(
                     target: "plimsoll",
@@ -270,7 +275,7 @@ impl<'a> Worker<'a> {
                     "memory is {level}: {usage}"
                 );
             });
-        } else if level == PressureLevel::Normal && std::mem::take(&mut self.was_warned) {
+        } else if level == PressureLevel::Normal && self.warned.take().is_some() {
             shielded(|| {
                 tracing::info!(
                     target: "plimsoll",
