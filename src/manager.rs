@@ -18,6 +18,7 @@ mod shared;
 #[cfg(feature = "telemetry")]
 mod stalls;
 mod stats;
+mod warned;
 #[cfg(target_os = "linux")]
 mod watcher;
 #[cfg(not(target_os = "linux"))]

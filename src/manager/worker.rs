@@ -12,6 +12,7 @@ use crate::manager::churn::Churn;
 use crate::manager::lasting::Lasting;
 use crate::manager::need;
 use crate::manager::shared::Shared;
+use crate::manager::warned::Warned;
 use crate::meter::{self, ring};
 use crate::pressure::{Classifier, Pace, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
@@ -28,7 +29,7 @@ const CHECK_SPACING: Duration = Duration::from_millis(100);
 const STALL_HOLDS: Duration = Duration::from_secs(2);
 /// Without a cleanup for so long it is quiet.
 const QUIET_AFTER: Duration = Duration::from_millis(100);
-/// At most one warning per site, and one per level, in this time.
+/// At most one warning per site in this time.
 const WARNING_SPACING: Duration = Duration::from_secs(1);
 /// Deep enough for a tracing subscriber, small enough for a worker.
 const STACK_BYTES: usize = 512 << 10;
@@ -58,8 +59,7 @@ struct Worker<'a> {
     cleanups_total: u64,
     last_cleanup: Instant,
     lasting: Lasting,
-    /// The level last told as a warning, and when: its end is told as well.
-    warned: Option<(PressureLevel, Instant)>,
+    warned: Warned,
 }
 
 impl<'a> Worker<'a> {
@@ -88,7 +88,7 @@ impl<'a> Worker<'a> {
             cleanups_total: 0,
             last_cleanup: now,
             lasting: Lasting::default(),
-            warned: None,
+            warned: Warned::default(),
         }
     }
 
@@ -258,12 +258,9 @@ impl<'a> Worker<'a> {
     fn tell_change(&mut self, now: Instant, change: &PressureChange, usage: &Usage) {
         let level = change.to;
         if change.is_rise() && level >= PressureLevel::High {
-            // Under lasting overload it comes and goes many times a second.
-            let was_told = |(told, at)| level <= told && now < at + WARNING_SPACING;
-            if self.warned.is_some_and(was_told) {
+            if !self.warned.rises(now, level) {
                 return;
             }
-            self.warned = Some((level, now));
             shielded(|| {
                 tracing::warn!(
                     target: "plimsoll",
@@ -275,7 +272,7 @@ impl<'a> Worker<'a> {
                     "memory is {level}: {usage}"
                 );
             });
-        } else if level == PressureLevel::Normal && self.warned.take().is_some() {
+        } else if level == PressureLevel::Normal && self.warned.is_over() {
             shielded(|| {
                 tracing::info!(
                     target: "plimsoll",
