@@ -124,7 +124,7 @@ pub(super) fn target_bytes(
             let aim_bytes = config.lines.aim_bytes(bound).unwrap_or(u64::MAX);
             match in_use.used_bytes.saturating_sub(aim_bytes) {
                 0 => 0,
-                above_bytes => above_bytes + ahead_bytes(bound, churn_bytes),
+                above_bytes => above_bytes + ahead_bytes(bound, churn_bytes).min(aim_bytes / 4),
             }
         }
     }
@@ -135,8 +135,8 @@ fn ahead_bytes(bound: &Bound, churn_bytes: u64) -> u64 {
     churn_bytes / AHEAD_SHARE + churn_bytes.min(bound.limit_bytes / AHEAD_LIMIT_SHARE)
 }
 
-/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends and where none have to, and
-/// some more, or the next would be due at once. Those that stay are taken again before others are faulted in.
+/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends, and some more, or the
+/// next would be due at once. Those that stay are taken again before others are faulted in.
 pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
     let Some(bound) = &usage.binding else {
         return u64::MAX;
@@ -148,6 +148,7 @@ pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pressure::Lines;
     use crate::usage::fake::{usage, with_unused};
     use CleanupReason::{AbovePercent, Forced, Growth, Pressure};
 
@@ -241,7 +242,7 @@ mod tests {
             )
         };
         assert!(high(751).is_some());
-        assert_eq!(high(749), None);
+        assert_eq!(high(750), None);
     }
 
     #[test]
@@ -260,6 +261,8 @@ mod tests {
             (790, 10, PressureLevel::Elevated, true, Unused::All),
             (660, 200, PressureLevel::Elevated, true, Unused::All),
             (760, 10, PressureLevel::Elevated, false, Unused::None),
+            // Or High would hold by itself between its end and where pages go back.
+            (760, 9, PressureLevel::High, false, Unused::Enough),
         ];
         for (used, unused, level, quiet, purge) in table {
             assert_eq!(order(used, unused, level, quiet), Some(purge), "{used}");
@@ -299,6 +302,13 @@ mod tests {
         assert_eq!(target(200, 200), 140 + 200 / 8 + 31);
         assert_eq!(target(200, u64::MAX), 140 + 1000 / 8 + 31);
         assert_eq!(target(20, 8), 128 + 1 + 8);
+        // However low the line, most of what is below the aim stays.
+        let low = Config {
+            lines: Lines::around(20.0),
+            ..Config::DEFAULT
+        };
+        let usage = usage(180, Some(1000));
+        assert_eq!(target_bytes(&low, Pressure, &usage, 450), 23 + 157 / 4);
         assert_eq!(target(200, 40), 0, "nothing is ahead of no need");
     }
 }

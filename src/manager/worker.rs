@@ -12,7 +12,7 @@ use crate::manager::churn::Churn;
 use crate::manager::lasting::Lasting;
 use crate::manager::need;
 use crate::manager::shared::Shared;
-use crate::manager::warned::Warned;
+use crate::manager::warned::{Tell, Warned};
 use crate::meter::{self, ring};
 use crate::pressure::{Classifier, Pace, PressureChange, PressureLevel};
 use crate::scope::{Crossing, drain_crossings};
@@ -135,7 +135,9 @@ impl<'a> Worker<'a> {
             .set_time_to_limit(self.classifier.time_to_limit());
         if let Some(change) = change {
             self.shared.watch().set(change);
-            self.tell_change(now, &change, &usage);
+        }
+        if let Some(tell) = self.warned.observe(now, change) {
+            tell_pressure(&tell, &usage);
         }
         // After the level: whether anything may be promised depends on it.
         self.shared.pool().look();
@@ -254,38 +256,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// A warning when the level rises to High or beyond, and word when all is well again.
-    fn tell_change(&mut self, now: Instant, change: &PressureChange, usage: &Usage) {
-        let level = change.to;
-        if change.is_rise() && level >= PressureLevel::High {
-            if !self.warned.rises(now, level) {
-                return;
-            }
-            shielded(|| {
-                tracing::warn!(
-                    target: "plimsoll",
-                    pressure_level = %level,
-                    cause = %change.cause,
-                    used_bytes = usage.used_bytes,
-                    limit_bytes = usage.limit.bytes,
-                    used_ratio = used_ratio(usage),
-                    "memory is {level}: {usage}"
-                );
-            });
-        } else if level == PressureLevel::Normal && self.warned.is_over() {
-            shielded(|| {
-                tracing::info!(
-                    target: "plimsoll",
-                    pressure_level = %level,
-                    used_bytes = usage.used_bytes,
-                    limit_bytes = usage.limit.bytes,
-                    used_ratio = used_ratio(usage),
-                    "memory is {level} again: {usage}"
-                );
-            });
-        }
-    }
-
     /// One warning for each site that was crossed since the last look.
     fn tell_crossings(&mut self) {
         let wants_cleanup = &mut self.crossing_wants_cleanup;
@@ -296,8 +266,31 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn used_ratio(usage: &Usage) -> Option<f64> {
-    usage.percent().map(|percent| percent / 100.0)
+/// A warning when the level has risen to High or beyond, and word when all is well again.
+fn tell_pressure(tell: &Tell, usage: &Usage) {
+    let used_bytes = usage.used_bytes;
+    let limit_bytes = usage.limit.bytes;
+    let used_ratio = usage.percent().map(|percent| percent / 100.0);
+    shielded(|| match tell {
+        Tell::Rise(PressureChange { to, cause, .. }) => tracing::warn!(
+            target: "plimsoll",
+            pressure_level = %to,
+            cause = %cause,
+            used_bytes,
+            limit_bytes,
+            used_ratio,
+            "memory is {to}: {usage}"
+        ),
+        Tell::Over => tracing::info!(
+            target: "plimsoll",
+            pressure_level = %PressureLevel::Normal,
+            used_bytes,
+            limit_bytes,
+            used_ratio,
+            "memory is {} again: {usage}",
+            PressureLevel::Normal
+        ),
+    });
 }
 
 fn warn(crossing: &Crossing) {

@@ -61,7 +61,7 @@ impl Lines {
         }
     }
 
-    /// Where pages that the allocator holds and nobody uses have to go back: a little before threads are braked (79.5 percent for 80).
+    /// Where pages that the allocator holds and nobody uses have to go back: just below where threads are braked (79.5 percent for 80).
     pub(crate) fn purge_percent(&self) -> f64 {
         self.elevated_percent + PURGE * (self.high_percent - self.elevated_percent)
     }
