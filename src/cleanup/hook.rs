@@ -129,8 +129,7 @@ pub struct CleanupRequest {
     /// Why.
     pub reason: CleanupReason,
     /// How many bytes are still to be given back, after what the hooks before returned by measurement; `u64::MAX` means all that
-    /// can be spared. Under pressure what leads to the level below, and more where the program frees and allocates so much that the next
-    /// cleanup would follow at once.
+    /// can be spared.
     pub target_bytes: u64,
     /// When the hook should have returned; somewhat later it is left behind.
     pub deadline: Instant,

@@ -14,8 +14,6 @@ use crate::usage::{Bound, Usage};
 const WORTH_PURGING_SHARE: u64 = 100;
 /// Where pages go round fast, a cleanup frees so much of what goes round ahead of need: fewer and larger ones.
 const AHEAD_SHARE: u64 = 8;
-/// And what goes round itself, up to this share of the limit.
-const AHEAD_LIMIT_SHARE: u64 = 32;
 
 /// The level that usage alone asks for, without hysteresis.
 pub(super) fn level_by_use(config: &Config, usage: &Usage) -> PressureLevel {
@@ -124,19 +122,14 @@ pub(super) fn target_bytes(
             let aim_bytes = config.lines.aim_bytes(bound).unwrap_or(u64::MAX);
             match in_use.used_bytes.saturating_sub(aim_bytes) {
                 0 => 0,
-                above_bytes => above_bytes + ahead_bytes(bound, churn_bytes).min(aim_bytes / 4),
+                above_bytes => above_bytes + churn_bytes.min(bound.limit_bytes) / AHEAD_SHARE,
             }
         }
     }
 }
 
-fn ahead_bytes(bound: &Bound, churn_bytes: u64) -> u64 {
-    let churn_bytes = churn_bytes.min(bound.limit_bytes);
-    churn_bytes / AHEAD_SHARE + churn_bytes.min(bound.limit_bytes / AHEAD_LIMIT_SHARE)
-}
-
-/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends, and some more, or the
-/// next would be due at once. Those that stay are taken again before others are faulted in.
+/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends and where none have to, and
+/// some more, or the next would be due at once. Those that stay are taken again before others are faulted in.
 pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
     let Some(bound) = &usage.binding else {
         return u64::MAX;
@@ -148,7 +141,6 @@ pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pressure::Lines;
     use crate::usage::fake::{usage, with_unused};
     use CleanupReason::{AbovePercent, Forced, Growth, Pressure};
 
@@ -209,10 +201,10 @@ mod tests {
             (701, 0, Some((true, false)), Some((true, true))),
             (740, 40, None, Some((false, true))),
             (740, 39, Some((true, false)), Some((true, true))),
-            (795, 100, None, Some((false, true))),
-            (796, 100, Some((false, true)), Some((false, true))),
-            (795, 0, Some((true, false)), Some((true, true))),
-            (796, 0, Some((true, true)), Some((true, true))),
+            (780, 100, None, Some((false, true))),
+            (781, 100, Some((false, true)), Some((false, true))),
+            (780, 0, Some((true, false)), Some((true, true))),
+            (781, 0, Some((true, true)), Some((true, true))),
             (801, 0, Some((true, true)), Some((true, true))),
             (801, 110, Some((false, true)), Some((false, true))),
             (656, 100, None, None),
@@ -242,7 +234,7 @@ mod tests {
             )
         };
         assert!(high(751).is_some());
-        assert_eq!(high(750), None);
+        assert_eq!(high(749), None);
     }
 
     #[test]
@@ -252,8 +244,8 @@ mod tests {
             by_itself(&Config::DEFAULT, &usage, 0, level, quiet).map(|order| order.purge)
         };
         let table = [
-            (796, 10, PressureLevel::Elevated, false, Unused::Enough),
-            (796, 200, PressureLevel::Elevated, false, Unused::Enough),
+            (790, 10, PressureLevel::Elevated, false, Unused::Enough),
+            (790, 200, PressureLevel::Elevated, false, Unused::Enough),
             (760, 200, PressureLevel::High, false, Unused::Enough),
             (900, 200, PressureLevel::High, false, Unused::Enough),
             (901, 200, PressureLevel::High, false, Unused::All),
@@ -261,17 +253,21 @@ mod tests {
             (790, 10, PressureLevel::Elevated, true, Unused::All),
             (660, 200, PressureLevel::Elevated, true, Unused::All),
             (760, 10, PressureLevel::Elevated, false, Unused::None),
-            // Or High would hold by itself between its end and where pages go back.
-            (760, 9, PressureLevel::High, false, Unused::Enough),
         ];
         for (used, unused, level, quiet, purge) in table {
             assert_eq!(order(used, unused, level, quiet), Some(purge), "{used}");
         }
-        let enough = |used, limit| enough_unused_bytes(&Config::DEFAULT, &usage(used, limit));
-        // High ends at 750, and pages go back from 795 on.
-        assert_eq!(enough(796, Some(1000)), 56);
-        assert_eq!(enough(740, Some(1000)), 10);
-        assert_eq!(enough(740, None), u64::MAX);
+        let enough =
+            |config: &Config, used, limit| enough_unused_bytes(config, &usage(used, limit));
+        let default = &Config::DEFAULT;
+        // High ends at 750, and pages go back from 780 on.
+        assert_eq!(enough(default, 781, Some(1000)), 41);
+        assert_eq!(enough(default, 740, Some(1000)), 10);
+        assert_eq!(enough(default, 740, None), u64::MAX);
+        // Elevated far below: pages go back from 740 on.
+        let mut config = Config::DEFAULT;
+        config.lines.elevated_percent = 50.0;
+        assert_eq!(enough(&config, 741, Some(1000)), 11);
     }
 
     #[test]
@@ -298,17 +294,9 @@ mod tests {
         assert_eq!(target(20, 0), 120);
         assert_eq!(target(200, 0), 0);
         // What the program works with is in use.
-        assert_eq!(target(200, 150), 90 + 150 / 8 + 31);
-        assert_eq!(target(200, 200), 140 + 200 / 8 + 31);
-        assert_eq!(target(200, u64::MAX), 140 + 1000 / 8 + 31);
-        assert_eq!(target(20, 8), 128 + 1 + 8);
-        // However low the line, most of what is below the aim stays.
-        let low = Config {
-            lines: Lines::around(20.0),
-            ..Config::DEFAULT
-        };
-        let usage = usage(180, Some(1000));
-        assert_eq!(target_bytes(&low, Pressure, &usage, 450), 23 + 157 / 4);
+        assert_eq!(target(200, 150), 90 + 150 / 8);
+        assert_eq!(target(200, 200), 140 + 200 / 8);
+        assert_eq!(target(200, u64::MAX), 140 + 1000 / 8);
         assert_eq!(target(200, 40), 0, "nothing is ahead of no need");
     }
 }
