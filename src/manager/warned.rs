@@ -19,7 +19,7 @@ pub(super) struct Warned {
 }
 
 /// What is to be told.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Tell {
     Rise(PressureChange),
     Over,
