@@ -34,7 +34,7 @@ pub struct CleanupReport {
     /// One entry per registered hook that was due, in the order in which they ran.
     pub hooks: Vec<HookReport>,
     /// Whether jemalloc gave unused pages back: all of them, or under pressure and at work as many as end the refusals. `false` where it
-    /// is not the program's allocator, and where pages were left for the next allocations (at work below 78 %, for a High line of 80).
+    /// is not the program's allocator, and where pages were left for the next allocations (at work below 79.5 %, for a High line of 80).
     pub purged: bool,
     /// Whether the C library's heap gave unused pages back (glibc's `malloc_trim`); it is asked only where jemalloc is not the
     /// program's allocator. Harmless beside a third allocator, and then about what C code has freed.

@@ -128,8 +128,8 @@ pub(super) fn target_bytes(
     }
 }
 
-/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends and where none have to, and
-/// some more, or the next would be due at once. Those that stay are taken again before others are faulted in.
+/// Bytes of unused pages that are enough to give back while the program is at work: down to where High ends, and some more, or the
+/// next would be due at once. Those that stay are taken again before others are faulted in.
 pub(super) fn enough_unused_bytes(config: &Config, usage: &Usage) -> u64 {
     let Some(bound) = &usage.binding else {
         return u64::MAX;
@@ -201,10 +201,10 @@ mod tests {
             (701, 0, Some((true, false)), Some((true, true))),
             (740, 40, None, Some((false, true))),
             (740, 39, Some((true, false)), Some((true, true))),
-            (780, 100, None, Some((false, true))),
-            (781, 100, Some((false, true)), Some((false, true))),
-            (780, 0, Some((true, false)), Some((true, true))),
-            (781, 0, Some((true, true)), Some((true, true))),
+            (795, 100, None, Some((false, true))),
+            (796, 100, Some((false, true)), Some((false, true))),
+            (795, 0, Some((true, false)), Some((true, true))),
+            (796, 0, Some((true, true)), Some((true, true))),
             (801, 0, Some((true, true)), Some((true, true))),
             (801, 110, Some((false, true)), Some((false, true))),
             (656, 100, None, None),
@@ -234,7 +234,7 @@ mod tests {
             )
         };
         assert!(high(751).is_some());
-        assert_eq!(high(749), None);
+        assert_eq!(high(750), None);
     }
 
     #[test]
@@ -244,8 +244,8 @@ mod tests {
             by_itself(&Config::DEFAULT, &usage, 0, level, quiet).map(|order| order.purge)
         };
         let table = [
-            (790, 10, PressureLevel::Elevated, false, Unused::Enough),
-            (790, 200, PressureLevel::Elevated, false, Unused::Enough),
+            (796, 10, PressureLevel::Elevated, false, Unused::Enough),
+            (796, 200, PressureLevel::Elevated, false, Unused::Enough),
             (760, 200, PressureLevel::High, false, Unused::Enough),
             (900, 200, PressureLevel::High, false, Unused::Enough),
             (901, 200, PressureLevel::High, false, Unused::All),
@@ -253,21 +253,17 @@ mod tests {
             (790, 10, PressureLevel::Elevated, true, Unused::All),
             (660, 200, PressureLevel::Elevated, true, Unused::All),
             (760, 10, PressureLevel::Elevated, false, Unused::None),
+            // Or High would hold by itself between its end and where pages go back.
+            (760, 9, PressureLevel::High, false, Unused::Enough),
         ];
         for (used, unused, level, quiet, purge) in table {
             assert_eq!(order(used, unused, level, quiet), Some(purge), "{used}");
         }
-        let enough =
-            |config: &Config, used, limit| enough_unused_bytes(config, &usage(used, limit));
-        let default = &Config::DEFAULT;
-        // High ends at 750, and pages go back from 780 on.
-        assert_eq!(enough(default, 781, Some(1000)), 41);
-        assert_eq!(enough(default, 740, Some(1000)), 10);
-        assert_eq!(enough(default, 740, None), u64::MAX);
-        // Elevated far below: pages go back from 740 on.
-        let mut config = Config::DEFAULT;
-        config.lines.elevated_percent = 50.0;
-        assert_eq!(enough(&config, 741, Some(1000)), 11);
+        let enough = |used, limit| enough_unused_bytes(&Config::DEFAULT, &usage(used, limit));
+        // High ends at 750, and pages go back from 795 on.
+        assert_eq!(enough(796, Some(1000)), 56);
+        assert_eq!(enough(740, Some(1000)), 10);
+        assert_eq!(enough(740, None), u64::MAX);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::usage::Bound;
 /// Elevated holds for so long after its last reason: a cleanup that returned much is refilled by then, or it was worth it.
 const DWELL: Duration = Duration::from_millis(500);
 /// So long do the levels above: work is refused there, and each moment longer than needed is lost.
-const DWELL_WHERE_WORK_IS_REFUSED: Duration = Duration::from_millis(10);
+const DWELL_WHERE_WORK_IS_REFUSED: Duration = Duration::from_millis(2);
 /// At so little time to the limit the forecast raises Normal to Elevated: five ticks at rest.
 const HORIZON: Duration = Duration::from_secs(5);
 /// It does so only in the upper half below the line: a program that starts grows fast and far from its limit.

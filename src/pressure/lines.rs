@@ -8,7 +8,7 @@ const END: f64 = 15.0 / 16.0;
 /// Where a cleanup aims (72 percent for 80): below the end, or the level would begin again at once.
 const AIM: f64 = 9.0 / 10.0;
 /// Where unused pages go back, in parts of the way from Elevated to High.
-const PURGE: f64 = 8.0 / 10.0;
+const PURGE: f64 = 19.0 / 20.0;
 
 /// Where Elevated, High and Critical begin: each above the one before, the last at most 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +61,7 @@ impl Lines {
         }
     }
 
-    /// Where pages that the allocator holds and nobody uses have to go back: a little before threads are braked (78 percent for 80).
+    /// Where pages that the allocator holds and nobody uses have to go back: just below where threads are braked (79.5 percent for 80).
     pub(crate) fn purge_percent(&self) -> f64 {
         self.elevated_percent + PURGE * (self.high_percent - self.elevated_percent)
     }
@@ -97,9 +97,9 @@ impl Lines {
         Some(self.left_bytes(bound, next))
     }
 
-    /// Used bytes below which nothing is refused, and no pages have to go back.
+    /// Used bytes below which nothing is refused. No pages have to go back there either.
     pub(crate) fn work_goes_on_bytes(&self, bound: &Bound) -> u64 {
-        bytes(bound, (self.high_percent * END).min(self.purge_percent()))
+        bytes(bound, self.high_percent * END)
     }
 
     /// Where a cleanup aims that is to lead `bound` into the level below; `None` where Normal holds.
@@ -167,6 +167,11 @@ mod tests {
             let lines = Lines::around(high);
             assert!(lines.are_in_order() && lines.critical_percent <= 100.0);
         }
+        // Pages go back above the end of High, or they would keep it by themselves.
+        let mut far = LINES;
+        far.elevated_percent = 0.0;
+        let goes_on_bytes = far.work_goes_on_bytes(&bound(0));
+        assert!(far.left_to_purge_bytes(&bound(goes_on_bytes)) > 0);
         let low = Lines::around(1.0);
         assert_eq!(low.aim_bytes(&bound(500)), Some(9));
         assert_eq!(low.level_that_holds(0.8), Normal);

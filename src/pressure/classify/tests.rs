@@ -101,7 +101,7 @@ fn a_fall_ends_at_the_highest_level_that_was_asked_for_meanwhile() {
     let mut bench = Bench::new();
     bench.used(950);
     for used in [100, 790, 100] {
-        bench.now -= TICK - TICK / 50;
+        bench.now -= TICK - TICK / 250;
         assert_eq!(bench.used(used), Critical);
     }
     assert_eq!(
