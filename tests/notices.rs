@@ -64,12 +64,13 @@ fn the_charge_of_a_neighbour_passes_the_line() {
         wait_for_sources(&["charge line"]);
         wait_for_watch_thread();
         assert_eq!(notices().charge_line_passed_total, 0);
-        // The High line is at 204.8 MiB.
-        let below = Holder::of(120);
-        wait_until("120 MiB", || {
-            get_memory_manager().usage().percent().unwrap() > 45.0
+        // The Elevated line is at 179.2 MiB, the High line at 204.8.
+        let below = Holder::of(160);
+        wait_until("160 MiB", || {
+            get_memory_manager().usage().percent().unwrap() > 62.0
         });
-        let above = Holder::of(100);
+        assert_eq!(notices().charge_line_passed_total, 0);
+        let above = Holder::of(30);
         wait_until("a notice", || notices().charge_line_passed_total > 0);
         drop((below, above));
         assert_eq!(finding("v1-threshold-unavailable"), None);

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use plimsoll::{MemoryManager, Severity, get_memory_manager};
+use plimsoll::{MemoryManager, PressureLevel, Severity, get_memory_manager};
 use support::notices::{
     WATCH, WRITE, finding, has_psi, has_watch_thread, notices, told, wait_for_sources,
     wait_for_watch_thread,
@@ -122,6 +122,31 @@ fn whatever_is_told_is_looked_at_before_the_next_tick() {
     }
     let fifo = Fifo::new();
     assert_success(&child(TEST).env(WATCH, &fifo.path).output().unwrap());
+}
+
+#[test]
+fn a_source_that_never_tells_is_needed_by_nobody() {
+    const TEST: &str = "a_source_that_never_tells_is_needed_by_nobody";
+    if is_child() {
+        wait_for_sources(&[WATCH]);
+        let manager = get_memory_manager();
+        let held = vec![1u8; 60 << 20];
+        wait_until("a high level", || manager.pressure() >= PressureLevel::High);
+        drop(held);
+        manager.force_cleanup();
+        wait_until("a normal level", || {
+            manager.pressure() == PressureLevel::Normal
+        });
+        assert_eq!(notices().stalls_total, 0);
+        assert_eq!(finding("memory-pressure-watch"), None);
+        return;
+    }
+    let fifo = Fifo::new();
+    let output = child(TEST)
+        .env(WATCH, &fifo.path)
+        .env("PLIMSOLL_MEMORY_LIMIT", "64MiB")
+        .output();
+    assert_success(&output.unwrap());
 }
 
 #[test]

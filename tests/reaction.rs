@@ -1,13 +1,17 @@
-//! What a manager does by itself under pressure: hooks with a target from the Elevated line on, and faster decay when it lasts.
+//! What a manager does by itself under pressure: hooks with a target from the Elevated line on, thread caches given up, and faster decay
+//! when it lasts.
 
 #![cfg(feature = "jemalloc")]
 
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
-use plimsoll::{CleanupFn, CleanupReason, MemoryManager, PressureLevel, get_memory_manager};
+use plimsoll::{
+    CleanupFn, CleanupReason, MemoryLimit, MemoryManager, PressureLevel, get_memory_manager,
+};
 use support::capture::log;
 use support::{alone, wait_until};
 
@@ -106,7 +110,7 @@ fn who_frees_and_takes_again_at_once_is_left_room_for_it_until_that_is_over() {
     });
     drop(kept);
     assert!(
-        most_churn_bytes <= 64 * MIB as u64 * 3 / 10,
+        most_churn_bytes <= 64 * MIB as u64 * 45 / 100,
         "{most_churn_bytes}"
     );
     wait_until("an end of it", || {
@@ -138,6 +142,11 @@ fn a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works() {
     assert!(cache.lock().unwrap().len() < 225, "{report}");
 }
 
+fn decay_ms() -> isize {
+    // SAFETY: the key is a `ssize_t`, as jemalloc documents.
+    unsafe { tikv_jemalloc_ctl::raw::read::<isize>(b"arenas.dirty_decay_ms\0") }.unwrap()
+}
+
 #[test]
 fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
     const TEST: &str = "pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over";
@@ -145,10 +154,6 @@ fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
         return;
     }
     let manager = get_memory_manager();
-    let decay_ms = || {
-        // SAFETY: the key is a `ssize_t`, as jemalloc documents.
-        unsafe { tikv_jemalloc_ctl::raw::read::<isize>(b"arenas.dirty_decay_ms\0") }.unwrap()
-    };
     let usual_ms = decay_ms();
     // Nobody can give this back.
     let held = touched(190);
@@ -164,4 +169,59 @@ fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
     manager.force_cleanup();
     wait_until("the usual decay", || !manager.stats().decay_hastened);
     assert_eq!(decay_ms(), usual_ms);
+}
+
+#[test]
+fn a_setting_leaves_decay_as_it_is() {
+    const TEST: &str = "a_setting_leaves_decay_as_it_is";
+    if !alone(TEST, &[LIMIT, ("PLIMSOLL_FASTER_DECAY", "off")]) {
+        return;
+    }
+    let manager = get_memory_manager();
+    let usual_ms = decay_ms();
+    let held = touched(190);
+    wait_until("an elevated level", || {
+        manager.pressure() >= PressureLevel::Elevated
+    });
+    // Longer than pressure has to last.
+    std::thread::sleep(Duration::from_secs(6));
+    two_looks(manager);
+    assert!(manager.pressure() >= PressureLevel::Elevated);
+    assert!(!manager.stats().decay_hastened);
+    assert_eq!(decay_ms(), usual_ms);
+    drop(held);
+}
+
+#[test]
+fn a_thread_gives_up_its_cache_at_its_next_boundary_after_a_purge() {
+    const TEST: &str = "a_thread_gives_up_its_cache_at_its_next_boundary_after_a_purge";
+    if !alone(TEST, &[LIMIT]) {
+        return;
+    }
+    let manager = get_memory_manager();
+    let cached_bytes = || manager.usage().heap.unwrap().thread_cache_bytes;
+    let (filled, has_filled) = mpsc::channel();
+    let (end, may_end) = mpsc::channel::<()>();
+    let (done, may_go) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let scope = MemoryLimit::mib(64).named("around").enter();
+        // Of the largest sizes that caches keep, as many as they keep.
+        let kib = [20, 24, 28, 32].into_iter().flat_map(|kib| [kib; 20]);
+        drop(kib.map(|kib| vec![1u8; kib << 10]).collect::<Vec<_>>());
+        filled.send(()).unwrap();
+        let _ = may_end.recv();
+        drop(scope);
+        let _ = may_go.recv();
+    });
+    has_filled.recv().unwrap();
+    manager.force_cleanup();
+    // No purge reaches it. What the other threads keep stays far below a MiB, and changes little.
+    wait_until("a full cache", || cached_bytes() > 3 << 19);
+    let full_bytes = cached_bytes();
+    end.send(()).unwrap();
+    wait_until("an empty one", || {
+        full_bytes.saturating_sub(cached_bytes()) > MIB as u64
+    });
+    drop(done);
+    thread.join().unwrap();
 }

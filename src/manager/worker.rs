@@ -19,7 +19,7 @@ use crate::scope::{Crossing, drain_crossings};
 use crate::sys::wake::shielded;
 use crate::usage::Usage;
 
-/// Looks that are asked for come at most this often: one takes 40 to 200 us.
+/// Looks that are asked for come at most this often: one takes 40 to 200 us beside a busy program.
 const LOOK_SPACING: Duration = Duration::from_millis(1);
 /// Slow facts are taken anew when they are older than this: beside a busy program they are more than half of what a look costs.
 pub(super) const FRESH: Duration = Duration::from_millis(5);

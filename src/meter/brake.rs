@@ -181,3 +181,43 @@ pub(crate) fn brake_stats() -> BrakeStats {
         worst_pause_us: pauses.worst_ns.load(Ordering::Relaxed) / 1000,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_lasts_to_its_bound_at_most_and_no_longer_than_it_must() {
+        let looks = Cell::new(0);
+        let must_wait_for = |most| {
+            looks.set(0);
+            move |looks: &Cell<u128>| {
+                looks.set(looks.get() + 1);
+                looks.get() <= most
+            }
+        };
+        let pauses = Pauses::default();
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let wait = must_wait_for(3);
+        pause(&pauses, || wait(&looks));
+        assert_eq!(looks.get(), 4);
+        assert_eq!(
+            (count(&pauses.total), count(&pauses.at_bound_total)),
+            (1, 0)
+        );
+        let first_ns = count(&pauses.paused_ns_total);
+        assert!(first_ns >= 4 * u64::from(STEP_NS), "{first_ns}");
+
+        // It never gets better. Each look comes a step after the one before, so the count is bounded on any machine.
+        let wait = must_wait_for(u128::MAX);
+        pause(&pauses, || wait(&looks));
+        assert!(looks.get() <= LONGEST_PAUSE.as_nanos() / u128::from(STEP_NS));
+        assert_eq!(
+            (count(&pauses.total), count(&pauses.at_bound_total)),
+            (2, 1)
+        );
+        let longest_ns = LONGEST_PAUSE.as_nanos() as u64;
+        assert!(count(&pauses.worst_ns) >= longest_ns);
+        assert!(count(&pauses.paused_ns_total) >= first_ns + longest_ns);
+    }
+}

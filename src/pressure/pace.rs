@@ -9,7 +9,7 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// The same from Elevated on, and right after the start.
 const UNDER_PRESSURE: Duration = Duration::from_millis(100);
 
-/// Where memory grows fast without telling; a look takes 40 to 200 us.
+/// Where memory grows fast without telling; a look takes 40 to 200 us then.
 const LEAST: Duration = Duration::from_millis(4);
 
 /// Half of a speed is forgotten in this time: a cleanup in between hides growth, and does not end it.

@@ -38,10 +38,9 @@ pub enum Kind {
 pub enum LeakBound {
     /// A scope: the manager's.
     Scope(u64),
-    /// It counts for itself: so that a run without a manager has the same to do as one with.
+    /// It counts for itself: so that a run without a manager has the same to do as one with. (A scope that is passed would start a
+    /// manager by itself.)
     Itself(u64),
-    /// Nothing. (Without a scope: one that is passed would start a manager by itself.)
-    None,
 }
 
 pub struct Beside {
@@ -136,10 +135,6 @@ fn leak(bound: LeakBound, stop: &AtomicBool) -> Done {
                 hold_more(&mut held, stop, |held| {
                     held * LEAK_BYTES as u64 <= limit_bytes
                 });
-                Ok(())
-            }
-            LeakBound::None => {
-                hold_more(&mut held, stop, |_| true);
                 Ok(())
             }
         };

@@ -73,10 +73,10 @@ impl Load {
             }
             Variant::Leak => {
                 let leak_bytes = limit_bytes / LEAK_SHARE;
-                load.beside = Kind::Leak(match (args.managed, args.cache_mib) {
-                    (true, _) => LeakBound::Scope(leak_bytes),
-                    (false, Some(_)) => LeakBound::Itself(leak_bytes),
-                    (false, None) => LeakBound::None,
+                load.beside = Kind::Leak(if args.managed {
+                    LeakBound::Scope(leak_bytes)
+                } else {
+                    LeakBound::Itself(leak_bytes)
                 });
             }
             Variant::Tokio => {

@@ -72,6 +72,13 @@ fn managed(run: &Run, report: &Report, must: &mut impl FnMut(bool, &str)) {
             .is_some_and(|ms| ms <= RECOVERY_MS_AT_MOST),
         "the level must be Normal within 5 s after the load",
     );
+    if run.variant.is_lethal() {
+        let cleanups = report.cleanups.unwrap_or(0);
+        must(
+            cleanups > 0 && report.evicted > 0,
+            "the manager must have had something to do",
+        );
+    }
     match run.variant {
         Variant::Reserved => {
             let [normal, above @ ..] = report.samples_by_level.unwrap_or_default();
@@ -98,8 +105,10 @@ fn managed(run: &Run, report: &Report, must: &mut impl FnMut(bool, &str)) {
             "the limit must have been halved before the end",
         ),
         Variant::Pagecache => must(
-            report.file_read_bytes.is_some_and(|bytes| bytes > 0),
-            "the hot file must have been read",
+            report
+                .file_read_bytes
+                .is_some_and(|bytes| bytes >= 2 * (run.limit_mib << 20)),
+            "the hot file must have been read, all of it",
         ),
         _ => {}
     }
@@ -153,7 +162,9 @@ mod tests {
                 accepted: 5,
                 recovery_ms: Some(100),
                 samples_by_level: Some([9, 0, 0, 0]),
-                file_read_bytes: Some(1),
+                evicted: 3,
+                cleanups: Some(2),
+                file_read_bytes: Some(256 << 20),
                 leak: Some(Leak {
                     name: "leaky".to_owned(),
                     limit_bytes: 1,
@@ -279,6 +290,12 @@ mod tests {
                 with(Pagecache, |r| r.file_read_bytes = None),
                 "must have been read",
             ),
+            (
+                with(Pagecache, |r| r.file_read_bytes = Some((256 << 20) - 1)),
+                "all of it",
+            ),
+            (with(Small, |r| r.cleanups = Some(0)), "something to do"),
+            (with(Tokio, |r| r.evicted = 0), "something to do"),
         ];
         for (run, part) in table {
             let failures = verdict(&run);

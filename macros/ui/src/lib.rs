@@ -1,0 +1,1 @@
+//! What the attributes accept and refuse, case by case: see `tests/ui`.
