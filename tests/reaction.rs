@@ -142,6 +142,15 @@ fn a_setting_turns_automatic_cleanups_off_and_what_is_asked_for_works() {
     assert!(cache.lock().unwrap().len() < 225, "{report}");
 }
 
+/// Elevated by what nobody can give back.
+fn elevated(manager: &MemoryManager) -> Vec<Vec<u8>> {
+    let held = touched(190);
+    wait_until("an elevated level", || {
+        manager.pressure() >= PressureLevel::Elevated
+    });
+    held
+}
+
 fn decay_ms() -> isize {
     // SAFETY: the key is a `ssize_t`, as jemalloc documents.
     unsafe { tikv_jemalloc_ctl::raw::read::<isize>(b"arenas.dirty_decay_ms\0") }.unwrap()
@@ -155,11 +164,7 @@ fn pressure_that_lasts_has_pages_go_back_sooner_until_it_is_over() {
     }
     let manager = get_memory_manager();
     let usual_ms = decay_ms();
-    // Nobody can give this back.
-    let held = touched(190);
-    wait_until("an elevated level", || {
-        manager.pressure() >= PressureLevel::Elevated
-    });
+    let held = elevated(manager);
     assert!(!manager.stats().decay_hastened, "a peak is no reason");
     // What was before is remembered first, then it is hastened.
     wait_until("faster decay", || {
@@ -179,10 +184,7 @@ fn a_setting_leaves_decay_as_it_is() {
     }
     let manager = get_memory_manager();
     let usual_ms = decay_ms();
-    let held = touched(190);
-    wait_until("an elevated level", || {
-        manager.pressure() >= PressureLevel::Elevated
-    });
+    let held = elevated(manager);
     // Longer than pressure has to last.
     std::thread::sleep(Duration::from_secs(6));
     two_looks(manager);
